@@ -1,0 +1,1 @@
+"""The long-running service that records what the broker sends."""

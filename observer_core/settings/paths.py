@@ -1,0 +1,123 @@
+"""Where everything lies on disk, derived from the path contract.
+
+Invariant: the four mounts are never created by a program; `require_mounts` names the variable of a
+missing one. Folders below a mount are created where they are first written. No other module joins
+a path of the layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+from observer_core.errors import MissingMountError
+from observer_core.settings.model import PathSettings
+
+
+class Track(StrEnum):
+    """The two tracks of the journal: the websocket feed, and the sweeps over the universe."""
+
+    SCALP = "scalp"
+    SWING = "swing"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One of the four mounts."""
+
+    variable: str
+    path: Path
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The layout below the mounts of one deployment."""
+
+    settings: PathSettings
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """The four mounts with the variable that names each."""
+        return (
+            Mount("OBSERVER_DATA_DIR", self.settings.data_dir, writable=True),
+            Mount("OBSERVER_LOG_DIR", self.settings.log_dir, writable=True),
+            Mount("OBSERVER_CONFIG_DIR", self.settings.config_dir, writable=False),
+            Mount("OBSERVER_SNAPSHOT_DIR", self.settings.snapshot_dir, writable=True),
+        )
+
+    def require_mounts(self) -> None:
+        """Checks that every mount is there.
+
+        Raises:
+            MissingMountError: One is not; the message names its variable.
+        """
+        for mount in self.mounts:
+            if not mount.path.is_dir():
+                raise MissingMountError(
+                    f"{mount.variable} names {mount.path}, which is not a directory.",
+                    remedy=f"Mount a volume there, or set {mount.variable} to the mounted path.",
+                )
+
+    @property
+    def data(self) -> Path:
+        return self.settings.data_dir
+
+    @property
+    def lake(self) -> Path:
+        return self.settings.lake_dir or self.data / "lake"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.data / "quarantine"
+
+    @property
+    def reference(self) -> Path:
+        return self.data / "reference"
+
+    @property
+    def token_cache(self) -> Path:
+        return self.settings.token_cache_dir / "token_cache.json"
+
+    @property
+    def symbol_health(self) -> Path:
+        return self.data / "symbol_health.json"
+
+    @property
+    def locks(self) -> Path:
+        return self.data / "locks"
+
+    def journal(self, track: Track, day: date | None = None) -> Path:
+        """Returns the folder of a track's segments, or that of one receive day in Korean time."""
+        folder = self.data / "assets" / track.value
+        return folder if day is None else folder / f"{day:%Y%m%d}"
+
+    def master_files(self, day: date) -> Path:
+        """Returns the folder of the raw master files of a day."""
+        return self.reference / "kis-master" / f"{day:%Y%m%d}"
+
+    def symbols(self, day: date) -> Path:
+        """Returns the file of the symbols of a day."""
+        return self.data / "symbols" / f"symbols_{day:%Y%m%d}.json"
+
+    def universe(self, day: date) -> Path:
+        """Returns the file of the universe of a trading day."""
+        return self.settings.snapshot_dir / f"{day:%Y%m%d}_kr_stocks.json"
+
+    def lake_table(self, table: str) -> Path:
+        """Returns the folder of a table's closed days."""
+        return self.lake / table
+
+    def lake_day(self, table: str, day: date) -> Path:
+        """Returns the file of a closed day."""
+        return self.lake / table / f"date={day:%Y-%m-%d}" / "day.parquet"
+
+    def lake_open_day(self, table: str, day: date) -> Path:
+        """Returns the folder of an open day's hours."""
+        return self.lake / "open" / table / f"date={day:%Y-%m-%d}"
+
+    def lake_hour(self, table: str, day: date, hour: int) -> Path:
+        """Returns the file of one receive hour (0 to 23, Korean time) of an open day."""
+        return self.lake_open_day(table, day) / f"hour={hour:02d}" / "hour.parquet"
