@@ -1,0 +1,32 @@
+"""Whole-file writes are all or nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from observer_core.files import write_atomically
+
+
+def test_content_and_mode_are_as_asked(tmp_path: Path) -> None:
+    """A token cache is readable by its owner only."""
+    path = tmp_path / "new folder" / "cache.json"
+    write_atomically(path, b"one", mode=0o600)
+    write_atomically(path, b"two", mode=0o600)
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a half file nor a temporary one stays behind."""
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
