@@ -14,7 +14,7 @@ _HEADER = """\
 """
 
 _TITLES = {
-    Layer.CONFIG_MAP: "ConfigMap `observer-config`: the fifteen keys of the path, database and service contracts",
+    Layer.CONFIG_MAP: "ConfigMap `observer-config`: the fifteen keys of the contracts",
     Layer.SECRET: "Secret `observer-secrets`: never commit values",
     Layer.POD: "Set by the pod itself",
     Layer.OPTIONAL: "Optional",

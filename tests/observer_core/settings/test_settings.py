@@ -85,7 +85,7 @@ def test_a_wrong_value_is_named_with_its_variable(variable: str, value: str) -> 
 def test_secrets_are_never_shown() -> None:
     """Neither text nor representation of the settings holds a secret."""
     secret = "very-secret-value"
-    settings = Settings.load({name: secret for name in ("DB_PASSWORD", "KIS_APP_KEY", "KIS_APP_SECRET")})
+    settings = Settings.load(dict.fromkeys(("DB_PASSWORD", "KIS_APP_KEY", "KIS_APP_SECRET"), secret))
     assert secret not in repr(settings)
     assert secret not in str(settings.kis)
 

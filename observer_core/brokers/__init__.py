@@ -1,0 +1,4 @@
+"""What Observer knows about brokers, one package each.
+
+Invariant: outside of these packages nobody reads a broker's field names, codes or byte positions.
+"""
