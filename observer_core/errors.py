@@ -67,12 +67,14 @@ class FrameError(InputError):
     Args:
         reason: A short fixed name (`width_not_divisible`), for counting and for machines.
         detail: What exactly was seen.
+        field: Broker's name of the field at fault; empty where it is the message itself.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, *, field: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.field = field
 
 
 class ExternalError(ObserverError):
@@ -95,6 +97,7 @@ class BrokerError(ExternalError):
     def __init__(self, code: str, message: str, *, status: int | None = None, remedy: str = "") -> None:
         super().__init__(f"The broker answered {code}: {message}", remedy=remedy)
         self.code = code
+        self.text = message
         self.status = status
 
 

@@ -33,6 +33,30 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+def create_atomically(path: Path, content: bytes) -> bool:
+    """Writes a file as a whole and durably unless there is one already.
+
+    Args:
+        path: The file; its folder is made if there is none.
+        content: Its content.
+
+    Returns:
+        Whether it was written; False where somebody else was first, even at the same moment.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.first")
+    write_atomically(temporary, content)
+    try:
+        # A hard link, unlike a rename, never replaces what is there.
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
 def sync_folder(folder: Path) -> None:
     """Makes the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

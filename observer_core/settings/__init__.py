@@ -14,6 +14,8 @@ from observer_core.settings.model import (
     PodSettings,
     ServiceSettings,
     Settings,
+    SettingsGroup,
+    StackSettings,
     UniverseSettings,
 )
 from observer_core.settings.paths import Mount, Paths
@@ -29,6 +31,8 @@ __all__ = [
     "PodSettings",
     "ServiceSettings",
     "Settings",
+    "SettingsGroup",
+    "StackSettings",
     "UniverseSettings",
     "Variable",
     "variables",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -25,7 +26,9 @@ _ROOT = Path("/opt/platform/runtime/observer")
 _Names = Annotated[tuple[str, ...], NoDecode]
 
 
-class _Group(BaseSettings):
+class SettingsGroup(BaseSettings):
+    """A group of settings that one program reads from its environment."""
+
     model_config = SettingsConfigDict(
         frozen=True,
         extra="ignore",
@@ -75,14 +78,14 @@ class _Group(BaseSettings):
             ) from None
 
 
-def _default_of(model: type[_Group], variable: str) -> Any:
+def _default_of(model: type[SettingsGroup], variable: str) -> Any:
     for field in model.model_fields.values():
         if field.validation_alias == variable:
             return field.default
     return None
 
 
-class PathSettings(_Group):
+class PathSettings(SettingsGroup):
     """The seven paths of the path contract, and what lies below the data mount."""
 
     data_dir: Path = setting(
@@ -131,7 +134,7 @@ class PathSettings(_Group):
         return values
 
 
-class DatabaseSettings(_Group):
+class DatabaseSettings(SettingsGroup):
     """The PostgreSQL server (database contract) and the role that uses it."""
 
     host: str = setting("DB_HOST", "postgres", "Host name of PostgreSQL.", layer=Layer.CONFIG_MAP)
@@ -148,7 +151,7 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class ServiceSettings(_Group):
+class ServiceSettings(SettingsGroup):
     """What every service has in common."""
 
     log_level: str = setting(
@@ -172,7 +175,7 @@ class ServiceSettings(_Group):
     )
 
 
-class PodSettings(_Group):
+class PodSettings(SettingsGroup):
     """Who this process is, as the pod's environment tells it."""
 
     pod_name: str = setting("POD_NAME", "", "Name of the pod; the host's name where empty.", layer=Layer.POD)
@@ -187,7 +190,7 @@ class KisEnvironment(StrEnum):
     PAPER = "paper"
 
 
-class KisSettings(_Group):
+class KisSettings(SettingsGroup):
     """Access to the KIS Open API (broker reference, sections 1 to 3)."""
 
     app_key: SecretStr = setting("KIS_APP_KEY", SecretStr(""), "App key.", layer=Layer.SECRET)
@@ -212,7 +215,7 @@ class KisSettings(_Group):
         return SecretStr(value.get_secret_value().strip())
 
 
-class CollectorSettings(_Group):
+class CollectorSettings(SettingsGroup):
     """What the collector records, and how."""
 
     shard: str = setting(
@@ -244,7 +247,7 @@ class CollectorSettings(_Group):
         return value
 
 
-class UniverseSettings(_Group):
+class UniverseSettings(SettingsGroup):
     """The filters of the universe."""
 
     minimum_price: int = setting(
@@ -264,6 +267,28 @@ class UniverseSettings(_Group):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+
+class StackSettings(SettingsGroup):
+    """The local stack: what `make up` starts, and where it listens."""
+
+    speed: float = setting("OBSERVER_UP_SPEED", 20.0, "Virtual seconds per real second in `make up`.", gt=0)
+    start: datetime = setting(
+        "OBSERVER_UP_START",
+        datetime(2026, 9, 15, 8, 50),  # noqa: DTZ001 - Korean time, as the variable is written
+        "Korean time at which the first `make up` begins.",
+    )
+    dagster_port: int | None = setting(
+        "OBSERVER_UP_DAGSTER_PORT", None, "Port of the Dagster UI; the next free one from 3000 where empty."
+    )
+    postgres_port: int | None = setting(
+        "OBSERVER_UP_POSTGRES_PORT",
+        None,
+        "Port of the PostgreSQL that is started; the next free one from 54320 where empty.",
+    )
+    postgres_programs: Path | None = setting(
+        "OBSERVER_UP_POSTGRES_BIN", None, "Folder of initdb and postgres; looked for where empty."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +321,7 @@ class Settings:
         )
 
 
-GROUPS: tuple[type[_Group], ...] = (
+GROUPS: tuple[type[SettingsGroup], ...] = (
     PathSettings,
     DatabaseSettings,
     ServiceSettings,
@@ -304,4 +329,5 @@ GROUPS: tuple[type[_Group], ...] = (
     KisSettings,
     CollectorSettings,
     UniverseSettings,
+    StackSettings,
 )

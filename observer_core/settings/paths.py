@@ -94,6 +94,14 @@ class Paths:
         folder = self.data / "assets" / track.value
         return folder if day is None else folder / f"{day:%Y%m%d}"
 
+    def epochs(self, track: Track, shard: str) -> Path:
+        """Returns the file that counts a shard's broker connections."""
+        return self.journal(track) / f"epochs-{shard}.json"
+
+    def collector_lock(self, fingerprint: str) -> Path:
+        """Returns the file whose lock makes its holder the writer of an app key."""
+        return self.locks / f"collector-{fingerprint}.lock"
+
     def master_files(self, day: date) -> Path:
         """Returns the folder of the raw master files of a day."""
         return self.reference / "kis-master" / f"{day:%Y%m%d}"
@@ -114,10 +122,38 @@ class Paths:
         """Returns the file of a closed day."""
         return self.lake / table / f"date={day:%Y-%m-%d}" / "day.parquet"
 
+    def lake_open_table(self, table: str) -> Path:
+        """Returns the folder of a table's open days."""
+        return self.lake / "open" / table
+
     def lake_open_day(self, table: str, day: date) -> Path:
         """Returns the folder of an open day's hours."""
-        return self.lake / "open" / table / f"date={day:%Y-%m-%d}"
+        return self.lake_open_table(table) / f"date={day:%Y-%m-%d}"
 
     def lake_hour(self, table: str, day: date, hour: int) -> Path:
         """Returns the file of one receive hour (0 to 23, Korean time) of an open day."""
         return self.lake_open_day(table, day) / f"hour={hour:02d}" / "hour.parquet"
+
+    def lake_so_far(self, table: str, day: date) -> Path:
+        """Returns the file of a derived table of an open day, made from all hours so far."""
+        return self.lake_open_day(table, day) / "so_far.parquet"
+
+    def lake_hour_receipt(self, day: date, hour: int) -> Path:
+        """Returns the file that tells what an hour of an open day was made from."""
+        return self.lake_open_day("receipts", day) / f"hour={hour:02d}.json"
+
+    def lake_day_receipt(self, day: date) -> Path:
+        """Returns the file that tells what a closed day was made from; with it, the day is closed."""
+        return self.lake / "receipts" / f"date={day:%Y-%m-%d}.json"
+
+    def lake_work(self, day: date) -> Path:
+        """Returns the folder of a day's unfinished files, on the lake's volume."""
+        return self.lake / ".work" / f"{day:%Y-%m-%d}"
+
+    def lake_lock(self, day: date) -> Path:
+        """Returns the file whose lock keeps two processes from changing a day of the lake at once."""
+        return self.locks / f"lake-{day:%Y%m%d}.lock"
+
+    def quarantine_file(self, day: date, segment: str) -> Path:
+        """Returns the file of the lines of a segment that compaction set aside."""
+        return self.quarantine / f"{day:%Y%m%d}" / f"{segment.removesuffix('.jsonl')}.jsonl"

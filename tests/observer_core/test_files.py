@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from observer_core.files import write_atomically
+from observer_core.files import create_atomically, write_atomically
 
 
 def test_content_and_mode_are_as_asked(tmp_path: Path) -> None:
@@ -30,3 +30,11 @@ def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pyte
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_is_there_is_not_replaced_by_creating_it(tmp_path):
+    path = tmp_path / "folder" / "file"
+    assert create_atomically(path, b"first") is True
+    assert create_atomically(path, b"second") is False
+    assert path.read_bytes() == b"first"
+    assert [one.name for one in path.parent.iterdir()] == ["file"]

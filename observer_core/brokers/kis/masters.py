@@ -12,128 +12,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
+from observer_core.brokers.kis.master_layouts import MasterLayout
+from observer_core.clock import KST
 from observer_core.errors import MasterFileError
-from observer_core.reference.instrument import ListedInstrument, Market
+from observer_core.reference.instrument import ListedInstrument
 
 ENCODING = "cp949"
 _REMEDY = "Download the file again; if it stays so, the broker changed the layout."
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Where a field lies in a record, in bytes."""
-
-    offset: int
-    width: int
-
-
-@dataclass(frozen=True, slots=True)
-class MasterLayout:
-    """The layout of one market's master file.
-
-    Attributes:
-        market: The market.
-        stem: File name without suffix: the zip is `<stem>.mst.zip`, its member `<stem>.mst`.
-        record_bytes: Bytes of a record without the line end.
-        fields: The broker's field name -> where it lies; only the fields that Observer keeps.
-    """
-
-    market: Market
-    stem: str
-    record_bytes: int
-    fields: dict[str, Slice]
-
-    @property
-    def zip_name(self) -> str:
-        return f"{self.stem}.mst.zip"
-
-    @property
-    def member_name(self) -> str:
-        return f"{self.stem}.mst"
-
-
-_HEAD = {
-    "mksc_shrn_iscd": Slice(0, 9),
-    "stnd_iscd": Slice(9, 12),
-    "hts_kor_isnm": Slice(21, 40),
-    "scrt_grp_cls_code": Slice(61, 2),
-}
-
-KOSPI = MasterLayout(
-    Market.KOSPI,
-    "kospi_code",
-    288,
-    _HEAD
-    | {
-        "etpr_undt_objt_co_yn": Slice(90, 1),
-        "stck_sdpr": Slice(102, 9),
-        "trht_yn": Slice(121, 1),
-        "sltr_yn": Slice(122, 1),
-        "mang_issu_yn": Slice(123, 1),
-        "mrkt_alrm_cls_code": Slice(124, 2),
-        "flng_cls_code": Slice(129, 2),
-        "fcam_mod_cls_code": Slice(131, 2),
-        "icic_cls_code": Slice(133, 2),
-        "prdy_vol": Slice(142, 12),
-        "stck_fcam": Slice(154, 12),
-        "stck_lstn_date": Slice(166, 8),
-        "lstn_stcn": Slice(174, 15),
-        "cpfn": Slice(189, 21),
-        "prst_cls_code": Slice(219, 1),
-        "prdy_avls_scal": Slice(273, 9),
-    },
-)
-
-KOSDAQ = MasterLayout(
-    Market.KOSDAQ,
-    "kosdaq_code",
-    282,
-    _HEAD
-    | {
-        "etpr_undt_objt_co_yn": Slice(85, 1),
-        "stck_sdpr": Slice(97, 9),
-        "trht_yn": Slice(116, 1),
-        "sltr_yn": Slice(117, 1),
-        "mang_issu_yn": Slice(118, 1),
-        "mrkt_alrm_cls_code": Slice(119, 2),
-        "flng_cls_code": Slice(124, 2),
-        "fcam_mod_cls_code": Slice(126, 2),
-        "icic_cls_code": Slice(128, 2),
-        "prdy_vol": Slice(137, 12),
-        "stck_fcam": Slice(149, 12),
-        "stck_lstn_date": Slice(161, 8),
-        "lstn_stcn": Slice(169, 15),
-        "cpfn": Slice(184, 21),
-        "prst_cls_code": Slice(214, 1),
-        "prdy_avls_scal": Slice(267, 9),
-    },
-)
-
-KONEX = MasterLayout(
-    Market.KONEX,
-    "konex_code",
-    245,
-    _HEAD
-    | {
-        "stck_sdpr": Slice(63, 9),
-        "trht_yn": Slice(82, 1),
-        "sltr_yn": Slice(83, 1),
-        "mang_issu_yn": Slice(84, 1),
-        "mrkt_alrm_cls_code": Slice(85, 2),
-        "flng_cls_code": Slice(90, 2),
-        "fcam_mod_cls_code": Slice(92, 2),
-        "icic_cls_code": Slice(94, 2),
-        "prdy_vol": Slice(103, 12),
-        "stck_fcam": Slice(115, 12),
-        "stck_lstn_date": Slice(127, 8),
-        "lstn_stcn": Slice(135, 15),
-        "cpfn": Slice(150, 21),
-        "prst_cls_code": Slice(180, 1),
-        "prdy_avls_scal": Slice(233, 9),
-    },
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +50,21 @@ class Instrument(ListedInstrument):
     previous_market_cap: int
 
 
-def unzip_master(content: bytes, layout: MasterLayout, *, source: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class UnzippedMaster:
+    """The member of a master file's zip.
+
+    Attributes:
+        content: The records.
+        packed_at: When the broker packed it, in Korean time as far as is known; None if unreadable.
+            The broker packs anew each morning, so a file of the day before can still be there early on.
+    """
+
+    content: bytes
+    packed_at: datetime | None
+
+
+def unzip_master(content: bytes, layout: MasterLayout, *, source: str) -> UnzippedMaster:
     """Returns the one member of a master file's zip.
 
     Args:
@@ -182,11 +83,19 @@ def unzip_master(content: bytes, layout: MasterLayout, *, source: str) -> bytes:
                     f"{source} holds {', '.join(names) or 'nothing'} instead of {layout.member_name} alone.",
                     remedy=_REMEDY,
                 )
-            return archive.read(layout.member_name)
+            packed_at = _packed_at(archive.getinfo(layout.member_name))
+            return UnzippedMaster(archive.read(layout.member_name), packed_at)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise MasterFileError(
             f"{source} is not a readable zip file of {len(content)} bytes: {error}.", remedy=_REMEDY
         ) from error
+
+
+def _packed_at(member: zipfile.ZipInfo) -> datetime | None:
+    try:
+        return datetime(*member.date_time, tzinfo=KST)
+    except ValueError:
+        return None
 
 
 def parse_master(content: bytes, layout: MasterLayout, *, source: str) -> tuple[Instrument, ...]:

@@ -1,0 +1,36 @@
+"""The broker's addresses and documented rates (broker reference, sections 1 and 3.3).
+
+Invariant: an address set by the operator wins over the environment's own.
+"""
+
+from __future__ import annotations
+
+from observer_core.settings import KisSettings
+from observer_core.settings.model import KisEnvironment
+
+_REST = {
+    KisEnvironment.REAL: "https://openapi.koreainvestment.com:9443",
+    KisEnvironment.PAPER: "https://openapivts.koreainvestment.com:29443",
+}
+# The broker offers no encryption on these ports.
+_WEBSOCKET = {
+    KisEnvironment.REAL: "ws://ops.koreainvestment.com:21000",
+    KisEnvironment.PAPER: "ws://ops.koreainvestment.com:31000",
+}
+_REQUESTS_PER_SECOND = {KisEnvironment.REAL: 18.0, KisEnvironment.PAPER: 1.0}
+_SHARE_OF_RATE = 0.8
+
+
+def rest_url(settings: KisSettings) -> str:
+    """Returns the REST address without a slash at its end."""
+    return (settings.rest_url or _REST[settings.environment]).rstrip("/")
+
+
+def websocket_url(settings: KisSettings) -> str:
+    """Returns the websocket address; any path is accepted, the broker's samples use `/tryitout`."""
+    return settings.websocket_url or f"{_WEBSOCKET[settings.environment]}/tryitout"
+
+
+def requests_per_second(settings: KisSettings) -> float:
+    """Returns how many REST requests a second one process sends."""
+    return settings.requests_per_second or _SHARE_OF_RATE * _REQUESTS_PER_SECOND[settings.environment]

@@ -1,0 +1,211 @@
+"""The stages of the symbols: order, plausibility, fallbacks, and what is written."""
+
+import json
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from observer_core.clock import KST, StepClock
+from observer_core.errors import InputError, NetworkError
+from observer_core.reference.listing import read_listing
+from observer_core.reference.stages import (
+    KisMasterStage,
+    LastGoodStage,
+    PackagedListingStage,
+    default_stages,
+)
+from observer_core.reference.symbols import Loaded, Outcome, build_symbols, last_good_symbols, read_symbols
+from observer_core.settings import KisSettings
+
+DAY = date(2026, 9, 15)
+NOW = datetime(2026, 9, 15, 7, 30, tzinfo=KST)
+
+
+class Source:
+    """A stage that answers what a test gives it."""
+
+    def __init__(self, name, answer):
+        self.name = name
+        self.answer = answer
+        self.asked = 0
+
+    async def load(self, day):
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return Loaded(tuple(self.answer), "as told")
+
+
+@pytest.fixture
+def clock():
+    return StepClock(NOW)
+
+
+@pytest.fixture
+def market(instrument):
+    """Makes a market of so many instruments."""
+
+    def make(count):
+        return tuple(instrument(f"{number:06d}") for number in range(count))
+
+    return make
+
+
+async def test_the_first_plausible_source_wins_and_the_others_are_not_asked(paths, clock, market):
+    first, second = Source("kis-master", market(1200)), Source("packaged-listing", market(1100))
+    symbols = await build_symbols(paths, DAY, (first, second), clock)
+    assert (symbols.source, len(symbols.instruments), symbols.is_live) == ("kis-master", 1200, True)
+    assert [report.outcome for report in symbols.stages] == [Outcome.USED, Outcome.NOT_NEEDED]
+    assert second.asked == 0
+
+
+async def test_the_file_has_the_agreed_form(paths, clock, market):
+    await build_symbols(paths, DAY, (Source("kis-master", market(1000)),), clock)
+    content = json.loads(paths.symbols(DAY).read_bytes())
+    assert paths.symbols(DAY).name == "symbols_20260915.json"
+    assert {name: content[name] for name in ("format", "date", "source", "created")} == {
+        "format": 1,
+        "date": "2026-09-15",
+        "source": "kis-master",
+        "created": "2026-09-15T07:30:00+09:00",
+    }
+    assert content["stages"] == [
+        {"name": "kis-master", "outcome": "used", "reason": "as told", "seconds": 0.0, "count": 1000}
+    ]
+    assert content["symbols"][0] == {
+        "code": "000000",
+        "isin": "KR7005930003",
+        "name": "이름",
+        "market": "KOSPI",
+        "group": "ST",
+        "preferred_class": "0",
+        "spac": False,
+        "suspended": False,
+        "liquidation": False,
+        "base_price": 10000,
+        "previous_volume": 1000,
+        "listed_shares": 1000000,
+    }
+
+
+async def test_a_written_day_is_never_written_again(paths, clock, market):
+    first = await build_symbols(paths, DAY, (Source("kis-master", market(1000)),), clock)
+    before = paths.symbols(DAY).read_bytes()
+    later = Source("kis-master", market(1100))
+    assert await build_symbols(paths, DAY, (later,), clock) == first
+    assert later.asked == 0
+    assert paths.symbols(DAY).read_bytes() == before
+
+
+async def test_a_failed_source_is_followed_by_the_next_with_its_reason(paths, clock, market):
+    failed = Source("kis-master", NetworkError("no route", remedy="Wait."))
+    symbols = await build_symbols(paths, DAY, (failed, Source("packaged-listing", market(1000))), clock)
+    assert symbols.source == "packaged-listing"
+    assert not symbols.is_live
+    assert symbols.stages[0].outcome is Outcome.FAILED
+    assert symbols.stages[0].reason == "no route Remedy: Wait."
+
+
+async def test_a_bug_is_not_taken_for_a_failed_source(paths, clock, market):
+    with pytest.raises(KeyError):
+        await build_symbols(paths, DAY, (Source("kis-master", KeyError("bug")),), clock)
+    assert not paths.symbols(DAY).exists()
+
+
+async def test_a_source_without_symbols_is_skipped(paths, clock, market):
+    symbols = await build_symbols(
+        paths, DAY, (LastGoodStage(paths), Source("packaged-listing", market(1000))), clock
+    )
+    assert symbols.stages[0].outcome is Outcome.SKIPPED
+    assert symbols.stages[0].reason == "this deployment has no earlier file from a broker"
+
+
+@pytest.mark.parametrize(("count", "wins"), [(999, False), (1000, True)])
+async def test_fewer_than_a_thousand_symbols_are_implausible(paths, clock, market, count, wins):
+    fallback = Source("packaged-listing", market(1500))
+    symbols = await build_symbols(paths, DAY, (Source("kis-master", market(count)), fallback), clock)
+    assert (symbols.source == "kis-master") is wins
+
+
+@pytest.mark.parametrize(("count", "wins"), [(1599, False), (1600, True), (2400, True), (2401, False)])
+async def test_more_than_a_fifth_away_from_the_last_good_file_is_implausible(
+    paths, clock, market, count, wins
+):
+    yesterday = DAY - timedelta(days=1)
+    await build_symbols(paths, yesterday, (Source("kis-master", market(2000)),), clock)
+    stages = (Source("kis-master", market(count)), LastGoodStage(paths))
+    symbols = await build_symbols(paths, DAY, stages, clock)
+    assert (symbols.source == "kis-master") is wins
+    if not wins:
+        assert f"implausible: {count} symbols after 2000 in the last good file" in symbols.stages[0].reason
+        assert symbols.source == "last-good"
+        assert symbols.stages[1].reason == "symbols of 2026-09-14 from kis-master"
+
+
+async def test_a_fallback_file_is_not_a_good_one(paths, clock, market):
+    """Else a copy of a copy would keep a deployment on its first listing for ever."""
+    await build_symbols(paths, DAY - timedelta(days=2), (Source("kis-master", market(1300)),), clock)
+    await build_symbols(paths, DAY - timedelta(days=1), (Source("packaged-listing", market(1400)),), clock)
+    assert last_good_symbols(paths, DAY).day == DAY - timedelta(days=2)
+    assert last_good_symbols(paths, DAY - timedelta(days=2)) is None
+
+
+async def test_a_damaged_earlier_file_is_passed_over(paths, clock, market):
+    await build_symbols(paths, DAY - timedelta(days=2), (Source("kis-master", market(1300)),), clock)
+    paths.symbols(DAY - timedelta(days=1)).write_text("{")
+    assert last_good_symbols(paths, DAY).day == DAY - timedelta(days=2)
+
+
+async def test_without_any_source_the_error_tells_what_each_said(paths, clock, market):
+    stages = (Source("kis-master", NetworkError("no route")), Source("packaged-listing", market(5)))
+    with pytest.raises(InputError, match=r"kis-master: no route; packaged-listing: implausible: 5 symbols"):
+        await build_symbols(paths, DAY, stages, clock)
+    assert not paths.symbols(DAY).exists()
+    health = json.loads(paths.symbol_health.read_bytes())["stages"]
+    assert health["kis-master"]["outcome"] == "failed"
+
+
+async def test_health_keeps_the_last_outcome_of_each_stage(paths, clock, market):
+    failing = (Source("kis-master", NetworkError("no route")), Source("packaged-listing", market(1000)))
+    await build_symbols(paths, DAY, failing, clock)
+    await clock.advance_to(NOW + timedelta(days=1))
+    working = (Source("kis-master", market(1000)), Source("packaged-listing", market(1000)))
+    await build_symbols(paths, DAY + timedelta(days=1), working, clock)
+    stages = json.loads(paths.symbol_health.read_bytes())["stages"]
+    assert (stages["kis-master"]["outcome"], stages["kis-master"]["at"]) == (
+        "used",
+        "2026-09-16T07:30:00+09:00",
+    )
+    # It was not needed the second time and keeps what it did the first.
+    assert (stages["packaged-listing"]["outcome"], stages["packaged-listing"]["count"]) == ("used", 1000)
+    assert stages["packaged-listing"]["at"] == "2026-09-15T07:30:00+09:00"
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"stages":[]}'])
+async def test_a_damaged_health_file_is_begun_anew(paths, clock, market, content):
+    paths.symbol_health.write_text(content)
+    await build_symbols(paths, DAY, (Source("kis-master", market(1000)),), clock)
+    assert list(json.loads(paths.symbol_health.read_bytes())["stages"]) == ["kis-master"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format":2}', '{"format":1,"date":"x"}'])
+def test_a_damaged_file_names_itself(paths, content):
+    path = paths.symbols(DAY)
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(InputError, match="symbols_20260915"):
+        read_symbols(path)
+
+
+async def test_without_network_a_new_deployment_has_the_packaged_listing(paths, clock, unused_tcp_port):
+    settings = KisSettings.load({"KIS_MASTER_URL": f"http://127.0.0.1:{unused_tcp_port}/"})
+    symbols = await build_symbols(paths, DAY, default_stages(settings, paths), clock)
+    assert symbols.source == "packaged-listing"
+    assert symbols.instruments == read_listing()
+    assert [report.outcome for report in symbols.stages] == [Outcome.FAILED, Outcome.SKIPPED, Outcome.USED]
+    assert read_symbols(paths.symbols(DAY)) == symbols
+
+
+def test_the_sources_come_in_the_order_of_preference(paths):
+    kinds = [type(stage) for stage in default_stages(KisSettings.load({}), paths)]
+    assert kinds == [KisMasterStage, LastGoodStage, PackagedListingStage]
