@@ -1,0 +1,29 @@
+"""The warehouse: the tables that people and programs query, in PostgreSQL.
+
+Invariant: it holds what the lake holds, of the tables in `WAREHOUSE_TABLES`; whatever it lacks can be
+loaded again from the lake at any time, and loading twice changes nothing.
+
+    connect, reachable      the server
+    migrate, pending_steps  the schema `observer`
+    load_table              one table of one trading day
+    pending_loads           what the lake has and the warehouse has not
+    row_counts              what it holds of a day
+"""
+
+from observer_core.warehouse.connection import connect, transaction
+from observer_core.warehouse.loader import LoadResult, load_table, pending_loads, row_counts
+from observer_core.warehouse.migrate import migrate, pending_steps
+from observer_core.warehouse.tables import WAREHOUSE_TABLES, WarehouseTable
+
+__all__ = [
+    "WAREHOUSE_TABLES",
+    "LoadResult",
+    "WarehouseTable",
+    "connect",
+    "load_table",
+    "migrate",
+    "pending_loads",
+    "pending_steps",
+    "row_counts",
+    "transaction",
+]

@@ -1,0 +1,156 @@
+"""Loading: once, whatever is repeated, replaced or interrupted."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from observer_core.errors import ConservationError, DatabaseUnavailableError
+from observer_core.settings import DatabaseSettings, Paths
+from observer_core.warehouse import (
+    WarehouseTable,
+    connect,
+    load_table,
+    migrate,
+    pending_loads,
+    row_counts,
+)
+
+from .conftest import DAY, WriteHour, trades
+
+TRADES = WarehouseTable.SCALP_TRADES
+
+
+def query(engine: Engine, statement: str) -> list[tuple[object, ...]]:
+    with engine.begin() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(statement))]
+
+
+def test_a_day_is_loaded_once(engine: Engine, paths: Paths, write_hour: WriteHour) -> None:
+    """The second load finds everything in the ledger."""
+    migrate(engine)
+    write_hour(9, ("0_09_000001.jsonl", "a", trades("0_09_000001.jsonl", 5)))
+    write_hour(10, ("0_10_000002.jsonl", "b", trades("0_10_000002.jsonl", 7, first=100)))
+    first = load_table(engine, paths, TRADES, DAY)
+    assert (first.rows_loaded, first.rows) == (12, 12)
+    again = load_table(engine, paths, TRADES, DAY)
+    assert (again.rows_loaded, again.rows, again.loaded) == (0, 12, ())
+    assert query(engine, "SELECT count(*) FROM observer.scalp_trades") == [(12,)]
+    assert query(engine, "SELECT segment, rows FROM observer.loaded_segments ORDER BY 1") == [
+        ("0_09_000001.jsonl", 5),
+        ("0_10_000002.jsonl", 7),
+    ]
+
+
+def test_values_arrive_as_they_are(engine: Engine, paths: Paths, write_hour: WriteHour) -> None:
+    """Arrays with commas, quotes, backslashes and empty texts; nulls; instants."""
+    migrate(engine)
+    write_hour(9, ("s", "a", trades("s", 1)))
+    load_table(engine, paths, TRADES, DAY)
+    (row,) = query(engine, "SELECT extra, change, time, symbol FROM observer.scalp_trades")
+    assert row[0] == ["a,b", 'quote "', "back\\slash", "", "{}"]
+    assert row[1] is None
+    assert str(row[2]) == "2026-09-15 00:30:00+00:00"
+    assert row[3] == "005930"
+
+
+def test_a_segment_that_was_compacted_anew_replaces_its_rows(
+    engine: Engine, paths: Paths, write_hour: WriteHour
+) -> None:
+    """Rows of the other segment stay untouched."""
+    migrate(engine)
+    keep = ("0_09_000001.jsonl", "a", trades("0_09_000001.jsonl", 5))
+    write_hour(9, keep, ("0_09_000002.jsonl", "b", trades("0_09_000002.jsonl", 3, first=50)))
+    load_table(engine, paths, TRADES, DAY)
+    write_hour(9, keep, ("0_09_000002.jsonl", "c", trades("0_09_000002.jsonl", 4, first=50)))
+    result = load_table(engine, paths, TRADES, DAY)
+    assert result.loaded == ("0_09_000002.jsonl",)
+    assert (result.rows_loaded, result.rows) == (4, 9)
+
+
+def test_a_record_of_another_trading_day_is_kept_with_its_segment(
+    engine: Engine, paths: Paths, write_hour: WriteHour
+) -> None:
+    """Its partition is made, and a replacement does not double it."""
+    migrate(engine)
+    strange = trades("s", 2).with_columns(trading_day=pl.Series([DAY, date(2026, 9, 14)]))
+    write_hour(9, ("s", "a", strange))
+    load_table(engine, paths, TRADES, DAY)
+    write_hour(9, ("s", "b", strange))
+    load_table(engine, paths, TRADES, DAY)
+    assert query(
+        engine, "SELECT trading_day::text, count(*) FROM observer.scalp_trades GROUP BY 1 ORDER BY 1"
+    ) == [
+        ("2026-09-14", 1),
+        ("2026-09-15", 1),
+    ]
+
+
+def test_rows_that_do_not_add_up_are_not_loaded(engine: Engine, paths: Paths, write_hour: WriteHour) -> None:
+    """The file names three rows of a segment and holds two: nothing changes."""
+    migrate(engine)
+    write_hour(9, ("s", "a", trades("other", 2)), ("t", "b", trades("t", 1, first=9)))
+    with pytest.raises(ConservationError, match="nothing was loaded"):
+        load_table(engine, paths, TRADES, DAY)
+    assert query(engine, "SELECT count(*) FROM observer.scalp_trades") == [(0,)]
+    assert query(engine, "SELECT count(*) FROM observer.loaded_segments") == [(0,)]
+
+
+def test_a_row_cannot_be_stored_twice(engine: Engine, paths: Paths, write_hour: WriteHour) -> None:
+    """The identity of a journal line is the key of its row, whatever segment claims it."""
+    migrate(engine)
+    write_hour(9, ("s", "a", trades("s", 2)), ("t", "b", trades("t", 2)))
+    with pytest.raises(ConservationError, match="there already"):
+        load_table(engine, paths, TRADES, DAY)
+    assert query(engine, "SELECT count(*) FROM observer.scalp_trades") == [(0,)]
+
+
+def test_what_was_missed_while_the_database_was_away_is_pending(
+    engine: Engine, paths: Paths, write_hour: WriteHour
+) -> None:
+    """Catch-up finds every hour that is in the lake only."""
+    migrate(engine)
+    write_hour(9, ("s", "a", trades("s", 2)))
+    assert pending_loads(engine, paths, [DAY]) == [(TRADES, DAY)]
+    load_table(engine, paths, TRADES, DAY)
+    assert pending_loads(engine, paths, [DAY]) == []
+    write_hour(10, ("t", "b", trades("t", 2, first=9)))
+    assert pending_loads(engine, paths, [DAY]) == [(TRADES, DAY)]
+
+
+def test_the_universe_is_loaded_from_its_file(engine: Engine, paths: Paths) -> None:
+    """One row a symbol."""
+    migrate(engine)
+    symbol = {
+        "code": "005930",
+        "name": "삼성전자",
+        "market": "KOSPI",
+        "base_price": 71900,
+        "previous_volume": 5,
+    }
+    universe = {
+        "format": 1, "date": "2026-09-15", "symbols_date": "2026-09-15", "source": "kis-master", "rows": 2,
+        "universe_size": 1, "excluded": {"price": 1}, "filters": {}, "symbols": [symbol],
+    }  # fmt: skip
+    paths.universe(DAY).write_text(json.dumps(universe))
+    assert load_table(engine, paths, WarehouseTable.UNIVERSE, DAY).rows == 1
+    assert load_table(engine, paths, WarehouseTable.UNIVERSE, DAY).rows_loaded == 0
+    assert query(engine, "SELECT symbol, name, base_price FROM observer.universe") == [
+        ("005930", "삼성전자", 71900)
+    ]
+    assert row_counts(engine, DAY)[WarehouseTable.UNIVERSE] == 1
+
+
+def test_a_server_that_is_away_is_an_external_failure(paths: Paths, tmp_path: Path) -> None:
+    """Host and port are named, the password is not."""
+    settings = DatabaseSettings.load(
+        {"DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_USER": "observer", "DB_PASSWORD": "hunter2-long"}
+    )
+    with pytest.raises(DatabaseUnavailableError, match=r"127\.0\.0\.1:1") as caught:
+        load_table(connect(settings), paths, TRADES, DAY)
+    assert "hunter2-long" not in str(caught.value)
+    assert "hunter2-long" not in repr(connect(settings))
