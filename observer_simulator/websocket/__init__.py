@@ -1,0 +1,1 @@
+"""The websocket side of the broker (broker reference, section 6)."""
