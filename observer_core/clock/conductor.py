@@ -17,7 +17,7 @@ from observer_core.clock.shared import ClockFile, ClockState, Slot
 
 # The conductor's own beat in real time, and how long a silent participant may stop the clock. A
 # process under a debugger or a machine under load is silent for seconds without being dead.
-_BEAT_SECONDS = 0.002
+_BEAT_SECONDS = 0.004
 _SILENCE_NS = 20 * NANOSECONDS
 
 

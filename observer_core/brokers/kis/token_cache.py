@@ -22,9 +22,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from observer_core.brokers.kis.endpoints import rest_url
 from observer_core.errors import ConfigurationError, LockHeldError, StorageError
 from observer_core.files import write_atomically
 from observer_core.logs import hide, logger
+from observer_core.settings import KisSettings
 
 _FORMAT = 1
 _MODE = 0o600
@@ -68,6 +70,12 @@ class Entry:
 def digest(text: str) -> str:
     """Returns a name for a secret that does not reveal it."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint_of(settings: KisSettings) -> str:
+    """Returns the name of an app key and its environment, in the cache and in the writer's lock."""
+    parts = (settings.environment.value, rest_url(settings), settings.app_key.get_secret_value())
+    return digest("\n".join(parts))
 
 
 class TokenCache:

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from observer_core.brokers.kis.endpoints import rest_url
 from observer_core.brokers.kis.oauth import IssuedCredential, KisOAuth
 from observer_core.brokers.kis.rest_errors import TOKEN_TOO_OFTEN, broker_error
-from observer_core.brokers.kis.token_cache import Entry, Failure, TokenCache, digest
+from observer_core.brokers.kis.token_cache import Entry, Failure, TokenCache, digest, fingerprint_of
 from observer_core.brokers.kis.transport import NotConnectedError
 from observer_core.clock import KST, Clock
 from observer_core.errors import BrokerError, BrokerRetryableError, ConfigurationError, ExternalError
@@ -88,9 +87,7 @@ class TokenStore:
         hide((settings.app_key, settings.app_secret, settings.hts_id))
         self._settings = settings
         self._clock = clock
-        self.fingerprint = digest(
-            f"{settings.environment.value}\n{rest_url(settings)}\n{settings.app_key.get_secret_value()}"
-        )
+        self.fingerprint = fingerprint_of(settings)
         self._cache = TokenCache(path, self.fingerprint)
         self._token = _Credential("access_token", _TOKEN_SPACING, oauth.issue_access_token)
         self._approval = _Credential("approval_key", _APPROVAL_SPACING, oauth.issue_approval_key)

@@ -1,0 +1,10 @@
+"""Accounting: does what was received add up to what was traded?
+
+Invariant: every trade of the broker states its own volume and the day's cumulative volume, value,
+and counts and volumes per side; so what is missing between two received trades is known exactly,
+without sequence numbers (broker reference, 7.1).
+"""
+
+from observer_core.accounting.continuity import Account, Finding, Hole, Reset, VolumeContinuity
+
+__all__ = ["Account", "Finding", "Hole", "Reset", "VolumeContinuity"]
