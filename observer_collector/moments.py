@@ -1,0 +1,47 @@
+"""Instants on both clocks, and how long to wait for something.
+
+Invariant: a wait that decides about a fault is over only when it has lasted long enough on the
+market's clock and in real time, so that a day at several hundred times its speed sees no fault that
+a real day would not see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from observer_core.clock import Clock
+
+_NANOSECONDS = 1_000_000_000
+
+
+class Moment(NamedTuple):
+    """An instant.
+
+    Attributes:
+        clock_ns: On the process's clock, nanoseconds since the Unix epoch.
+        real_ns: Monotonic nanoseconds of the machine.
+    """
+
+    clock_ns: int
+    real_ns: int
+
+    @classmethod
+    def now(cls, clock: Clock) -> Moment:
+        """Returns the present instant."""
+        return cls(clock.now_ns(), clock.monotonic_ns())
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait: seconds of the clock, and at least so many real ones."""
+
+    clock_seconds: float
+    real_seconds: float
+
+    def exhausted(self, since: Moment, now: Moment, *, times: int = 1) -> bool:
+        """Returns whether the wait is over; `times` stretches it."""
+        return (
+            now.clock_ns - since.clock_ns >= times * self.clock_seconds * _NANOSECONDS
+            and now.real_ns - since.real_ns >= times * self.real_seconds * _NANOSECONDS
+        )
