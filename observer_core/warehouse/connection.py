@@ -64,7 +64,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         if error.connection_invalidated:
             raise _unavailable(engine, error) from None
         raise
-    except psycopg2.OperationalError as error:
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         # COPY goes past SQLAlchemy.
         raise _unavailable(engine, error) from None
 

@@ -1,45 +1,66 @@
 """Frames to COPY.
 
-Invariant: what PostgreSQL reads is what the frame holds: nulls are unquoted and empty, texts are
-quoted, so that an empty text stays one; instants carry their zone.
+Invariant: what PostgreSQL reads is what the frame holds: a null is empty and unquoted, an empty text is
+quoted; instants carry their zone.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import polars as pl
-from psycopg2 import sql
+from psycopg2 import DataError, IntegrityError, sql
 from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
 from sqlalchemy import Connection
 
 from observer_core.errors import ConservationError
+from observer_core.lake.ahead import one_ahead
 from observer_core.warehouse.tables import SCHEMA, WarehouseTable
 
 _INSTANT_FORMAT = "%Y-%m-%d %H:%M:%S%.6f+00"
-# Rows at a time: a day of trades as one CSV text would be several times its frame.
-_BLOCK_ROWS = 100_000
+# A text of PostgreSQL cannot hold this character; the lake keeps it.
+_NUL, _SHOWN = "\0", "\ufffd"
 
 
-def copy_rows(connection: Connection, table: WarehouseTable, rows: pl.DataFrame) -> None:
-    """Appends the rows of a frame, whose columns are named as the table's.
+def copy_rows(connection: Connection, table: WarehouseTable, frames: Iterable[pl.DataFrame]) -> int:
+    """Appends rows, whose columns are named as the table's.
 
-    COPY of CSV made by polars is three times faster than rows through the driver.
+    COPY of CSV made by polars is three times faster than rows through the driver. The next frame is
+    read and written as text while PostgreSQL takes the one before.
+
+    Args:
+        connection: A transaction.
+        table: The table.
+        frames: Rows, some ten thousand at a time.
+
+    Returns:
+        Rows written.
+
+    Raises:
+        ConservationError: PostgreSQL refuses a row: most likely its identity is there already.
     """
-    columns = sql.SQL(", ").join(map(sql.Identifier, rows.columns))
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-        sql.Identifier(SCHEMA, table.value), columns
-    )
+    written = 0
     with cast("Cursor", connection.connection.cursor()) as cursor:
-        for block in _as_text(rows).iter_slices(_BLOCK_ROWS):
-            text = io.BytesIO()
-            block.write_csv(
-                text, include_header=False, quote_style="non_numeric", datetime_format=_INSTANT_FORMAT
+        for columns, text, rows in one_ahead(_as_csv(frames)):
+            statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+                sql.Identifier(SCHEMA, table.value), sql.SQL(", ").join(map(sql.Identifier, columns))
             )
-            text.seek(0)
             _copy_block(cursor, statement, text, table)
+            written += rows
+    return written
+
+
+def _as_csv(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[list[str], io.BytesIO, int]]:
+    for frame in frames:
+        if frame.is_empty():
+            continue
+        text = io.BytesIO()
+        _as_text(frame).write_csv(text, include_header=False, datetime_format=_INSTANT_FORMAT)
+        text.seek(0)
+        yield frame.columns, text, frame.height
 
 
 def _copy_block(cursor: Cursor, statement: sql.Composed, text: io.BytesIO, table: WarehouseTable) -> None:
@@ -50,11 +71,18 @@ def _copy_block(cursor: Cursor, statement: sql.Composed, text: io.BytesIO, table
             f"Loading {table}: a row is there already, from another segment: {error.diag.message_detail}",
             remedy="Two segments hold one journal line; compare their manifests in the journal's folder.",
         ) from error
+    except (IntegrityError, DataError) as error:
+        raise ConservationError(
+            f"Loading {table}: PostgreSQL refuses a row: {error.diag.message_primary} "
+            f"{error.diag.message_detail or ''}",
+            remedy="The lake's file holds what its table cannot; compact the day anew.",
+        ) from error
 
 
 def _as_text(rows: pl.DataFrame) -> pl.DataFrame:
     lists = [name for name, kind in rows.schema.items() if isinstance(kind, pl.List)]
-    return rows.with_columns(_array_literal(name) for name in lists)
+    written = rows.with_columns(_array_literal(name) for name in lists)
+    return written.with_columns(pl.col(pl.String).str.replace_all(_NUL, _SHOWN, literal=True))
 
 
 def _array_literal(name: str) -> pl.Expr:

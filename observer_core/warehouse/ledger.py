@@ -6,13 +6,12 @@ exactly when they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
 
 from observer_core.warehouse.tables import WarehouseTable, ledger_relation
 
@@ -22,8 +21,8 @@ class Source:
     """What rows were loaded from.
 
     Attributes:
-        name: File name of the segment, or of the universe.
-        sha256: Its content.
+        name: File name of the segment; of bars the table, of the universe its file.
+        sha256: Of its content.
         rows: Rows of it.
     """
 
@@ -43,20 +42,22 @@ def read_ledger(connection: Connection, table: WarehouseTable, day: date) -> dic
     return {name: Source(name, sha256, rows) for name, sha256, rows in found}
 
 
+def forget(connection: Connection, table: WarehouseTable, day: date, names: Collection[str]) -> None:
+    """Removes the entries of sources whose rows were removed."""
+    entry = ledger_relation()
+    connection.execute(
+        sa.delete(entry).where(
+            entry.c.table_name == table.value, entry.c.trading_day == day, entry.c.segment.in_(names)
+        )
+    )
+
+
 def write_ledger(connection: Connection, table: WarehouseTable, day: date, sources: Iterable[Source]) -> None:
-    """Enters what was loaded, in place of an older entry of the same name."""
+    """Enters what was loaded."""
     entries = [
         {"table_name": table.value, "trading_day": day, "segment": source.name, "sha256": source.sha256,
          "rows": source.rows}
         for source in sources
     ]  # fmt: skip
-    if not entries:
-        return
-    entry = insert(ledger_relation())
-    connection.execute(
-        entry.on_conflict_do_update(
-            index_elements=["table_name", "trading_day", "segment"],
-            set_={"sha256": entry.excluded.sha256, "rows": entry.excluded.rows, "loaded_at": sa.func.now()},
-        ),
-        entries,
-    )
+    if entries:
+        connection.execute(sa.insert(ledger_relation()), entries)

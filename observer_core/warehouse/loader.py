@@ -1,30 +1,37 @@
 """Loading a day of a table.
 
-Invariant: one transaction replaces the rows of the segments that are new or changed, and their entries
-in the ledger; the rows of a segment are counted before it commits. So the warehouse holds a segment's
-rows once, or not at all, whatever was killed when.
+Invariant: one transaction replaces the rows of the sources that are new or changed, and their entries
+in the ledger; before it commits, the day's rows are counted and must be those that the sources say. So
+the warehouse holds a segment's rows once, or not at all, whatever was killed when.
+
+A source is a journal segment, whose rows are replaced without touching those of others; of the tables
+whose rows belong to no single segment (bars, universe) it is the whole file of the day. Memory holds
+some ten thousand rows, whatever the day's size.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from observer_core.errors import ConservationError
-from observer_core.lake import readers
+from observer_core.lake import parquet, readers
+from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.reference.universe import read_universe
 from observer_core.settings.paths import Paths
 from observer_core.warehouse.connection import transaction
 from observer_core.warehouse.copying import copy_rows
-from observer_core.warehouse.ledger import Source, read_ledger, write_ledger
+from observer_core.warehouse.ledger import Source, forget, read_ledger, write_ledger
+from observer_core.warehouse.migrate import require_current
 from observer_core.warehouse.partitions import ensure_partitions
-from observer_core.warehouse.tables import WAREHOUSE_SCHEMAS, WAREHOUSE_TABLES, WarehouseTable, relation
+from observer_core.warehouse.tables import WAREHOUSE_TABLES, WarehouseTable, relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class LoadResult:
         day: The trading day.
         loaded: Names of the sources whose rows were written.
         rows_loaded: Rows written.
-        rows: Rows that the table now has of the day's sources.
+        rows: Rows that the table now has of the day.
     """
 
     table: WarehouseTable
@@ -46,8 +53,23 @@ class LoadResult:
     rows: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    """What the lake has and the warehouse has not, and the other way round.
+
+    Attributes:
+        changed: Sources to load.
+        replaced: Names of sources whose rows have to go: they changed, or the lake no longer has them.
+    """
+
+    changed: Sequence[Source]
+    replaced: Collection[str]
+
+
 def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -> LoadResult:
     """Loads what the lake has of a day and the warehouse has not.
+
+    A day that the lake has nothing of is left as it is: retention may have taken its files.
 
     Args:
         engine: The migrated database.
@@ -57,90 +79,119 @@ def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -
 
     Raises:
         DatabaseUnavailableError: The server does not answer; nothing was changed.
-        ConservationError: The rows counted are not those that were sent; nothing was changed.
+        ConfigurationError: The database lacks a migration.
+        ConservationError: The rows counted are not those of the sources; nothing was changed.
     """
     sources = _sources(paths, table, day)
     with transaction(engine) as connection:
+        require_current(connection)
         # One load of a day at a time: two would both find the segment missing.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{table}/{day}"))))
-        ledger = read_ledger(connection, table, day)
-        changed = [source for source in sources if ledger.get(source.name) != source]
-        if table.is_whole and (changed or ledger.keys() - {source.name for source in sources}):
-            rows_loaded = _replace_day(connection, paths, table, day)
-        elif changed:
-            rows_loaded = _replace_segments(connection, paths, table, day, changed)
-        else:
-            rows_loaded = 0
-        write_ledger(connection, table, day, changed)
+        difference = _difference(connection, table, day, sources)
+        written = 0
+        if difference.changed or difference.replaced:
+            ensure_partitions(connection, [day])
+            _delete(connection, table, day, difference.replaced)
+            names = frozenset(source.name for source in difference.changed)
+            written = copy_rows(connection, table, _rows(paths, table, day, names))
+            forget(connection, table, day, difference.replaced)
+            write_ledger(connection, table, day, difference.changed)
         rows = _count(connection, table, day)
-    return LoadResult(table, day, tuple(source.name for source in changed), rows_loaded, rows)
+        expected = sum(source.rows for source in sources)
+        if sources and rows != expected:
+            raise ConservationError(
+                f"Loading {table} of {day}: {expected} rows expected, {rows} counted; nothing was loaded.",
+                remedy="Compact the day anew; if that does not help, compare the file with its receipt.",
+            )
+    return LoadResult(table, day, tuple(source.name for source in difference.changed), written, rows)
 
 
 def pending_loads(engine: Engine, paths: Paths, days: Sequence[date]) -> list[tuple[WarehouseTable, date]]:
-    """Returns what `load_table` would change, for a catch-up after the database was away."""
+    """Returns what `load_table` would change, for a catch-up after the database was away.
+
+    Args:
+        engine: The migrated database.
+        paths: The layout.
+        days: The trading days to look at.
+
+    Raises:
+        DatabaseUnavailableError: The server does not answer.
+        ConfigurationError: The database lacks a migration.
+    """
+    found = []
     with transaction(engine) as connection:
-        return [
-            (table, day)
-            for day in days
-            for table in WAREHOUSE_TABLES
-            if any(
-                read_ledger(connection, table, day).get(source.name) != source
-                for source in _sources(paths, table, day)
-            )
-        ]
+        require_current(connection)
+        for day in days:
+            for table in WAREHOUSE_TABLES:
+                difference = _difference(connection, table, day, _sources(paths, table, day))
+                if difference.changed or difference.replaced:
+                    found.append((table, day))
+    return found
 
 
 def row_counts(engine: Engine, day: date) -> dict[WarehouseTable, int]:
-    """Returns how many rows each table has of a trading day."""
+    """Returns how many rows each table has of a trading day.
+
+    Raises:
+        DatabaseUnavailableError: The server does not answer.
+        ConfigurationError: The database lacks a migration.
+    """
     with transaction(engine) as connection:
+        require_current(connection)
         return {table: _count(connection, table, day) for table in WAREHOUSE_TABLES}
 
 
 def _sources(paths: Paths, table: WarehouseTable, day: date) -> list[Source]:
-    if table.lake_table is not None:
-        found = readers.sources(paths, table.lake_table, day)
-        return [Source(source.segment, source.sha256, source.rows) for source in found]
-    path = paths.universe(day)
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    return [Source(path.name, hashlib.sha256(content).hexdigest(), read_universe(path).size)]
+    """Returns what the lake has of a day."""
+    if table is WarehouseTable.UNIVERSE:
+        path = paths.universe(day)
+        return [_file_source(path, path.name, read_universe(path).size)] if path.exists() else []
+    files = readers.table_files(paths, Table(table), day)
+    if table is WarehouseTable.BARS_1M:
+        return [_file_source(path, table, parquet.row_count(path)) for path in files]
+    found = (source for path in files for source in parquet.read_sources(path))
+    return [Source(source.segment, source.sha256, source.rows) for source in found]
 
 
-def _replace_day(connection: Connection, paths: Paths, table: WarehouseTable, day: date) -> int:
-    rows = _day_rows(paths, table, day)
-    ensure_partitions(connection, [day])
+def _file_source(path: Path, name: str, rows: int) -> Source:
+    return Source(str(name), hashlib.sha256(path.read_bytes()).hexdigest(), rows)
+
+
+def _difference(
+    connection: Connection, table: WarehouseTable, day: date, sources: Sequence[Source]
+) -> _Difference:
+    if not sources:
+        return _Difference((), ())
+    ledger = read_ledger(connection, table, day)
+    changed = [source for source in sources if ledger.get(source.name) != source]
+    gone = ledger.keys() - {source.name for source in sources}
+    return _Difference(changed, {*gone, *(s.name for s in changed if s.name in ledger)})
+
+
+def _delete(connection: Connection, table: WarehouseTable, day: date, names: Collection[str]) -> None:
+    """Removes the rows of sources that were loaded before."""
+    if not names:
+        return
     target = relation(table)
-    connection.execute(sa.delete(target).where(target.c.trading_day == day))
-    copy_rows(connection, table, rows)
-    _compare(table, day, rows.height, _count(connection, table, day))
-    return rows.height
+    # Saying the day leaves all partitions alone but one: a row's trading day is its segment's.
+    statement = sa.delete(target).where(target.c.trading_day == day)
+    connection.execute(statement if table.is_whole else statement.where(target.c.segment.in_(names)))
 
 
-def _replace_segments(
-    connection: Connection, paths: Paths, table: WarehouseTable, day: date, changed: Sequence[Source]
-) -> int:
-    names = [source.name for source in changed]
-    rows = _day_rows(paths, table, day).filter(pl.col("segment").is_in(names))
-    _compare(table, day, sum(source.rows for source in changed), rows.height)
-    ensure_partitions(connection, [day, *rows["trading_day"].unique()])
-    target = relation(table)
-    # A record's trading day is the exchange's; a segment's name is unique within its receive day.
-    received_on = sa.func.date(sa.func.timezone("Asia/Seoul", target.c.received_at))
-    of_segments = sa.and_(target.c.segment.in_(names), received_on == day)
-    connection.execute(sa.delete(target).where(of_segments))
-    copy_rows(connection, table, rows)
-    counted = connection.execute(
-        sa.select(sa.func.count()).select_from(target).where(of_segments)
-    ).scalar_one()
-    _compare(table, day, rows.height, counted)
-    return rows.height
+def _rows(paths: Paths, table: WarehouseTable, day: date, names: frozenset[str]) -> Iterator[pl.DataFrame]:
+    """Yields the rows of sources."""
+    if table is WarehouseTable.UNIVERSE:
+        yield _universe_rows(paths, day)
+        return
+    for path in readers.table_files(paths, Table(table), day):
+        inside = names if table.is_whole else names & {s.segment for s in parquet.read_sources(path)}
+        if not inside:
+            continue
+        for rows in parquet.read_rows(path, SCHEMAS[Table(table)]):
+            yield rows if table.is_whole else rows.filter(pl.col("segment").is_in(inside))
 
 
-def _day_rows(paths: Paths, table: WarehouseTable, day: date) -> pl.DataFrame:
-    names = [column.name for column in WAREHOUSE_SCHEMAS[table].columns]
-    if table.lake_table is not None:
-        return readers.scan(paths, table.lake_table, day).select(names).collect()
+def _universe_rows(paths: Paths, day: date) -> pl.DataFrame:
     universe = read_universe(paths.universe(day))
     return pl.DataFrame(
         [(s.code, s.name, s.market, s.base_price, s.previous_volume) for s in universe.symbols],
@@ -159,11 +210,3 @@ def _count(connection: Connection, table: WarehouseTable, day: date) -> int:
     statement = sa.select(sa.func.count()).select_from(target).where(target.c.trading_day == day)
     counted: int = connection.execute(statement).scalar_one()
     return counted
-
-
-def _compare(table: WarehouseTable, day: date, expected: int, counted: int) -> None:
-    if expected != counted:
-        raise ConservationError(
-            f"Loading {table} of {day}: {expected} rows expected, {counted} counted; nothing was loaded.",
-            remedy="Compact the day anew; if that does not help, compare the lake's file with its receipt.",
-        )

@@ -6,7 +6,7 @@ before they are needed and never removed here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 
 from sqlalchemy import Connection, text
@@ -22,17 +22,21 @@ def partition_name(table: WarehouseTable, day: date) -> str:
 def ensure_partitions(connection: Connection, days: Iterable[date]) -> list[str]:
     """Makes the partitions of trading days, of all tables.
 
+    Args:
+        connection: A transaction on the migrated database.
+        days: The trading days, those to come included.
+
     Returns:
         The names of those that were not there before.
     """
     wanted = {
         partition_name(table, day): (table, day) for day in sorted(set(days)) for table in WAREHOUSE_TABLES
     }
-    found = connection.execute(
-        text("SELECT tablename FROM pg_tables WHERE schemaname = :schema AND tablename = ANY(:names)"),
-        {"schema": SCHEMA, "names": list(wanted)},
-    )
-    missing = {name: wanted[name] for name in wanted.keys() - {row[0] for row in found}}
+    if not _missing(connection, wanted):
+        return []
+    # Two transactions that make the same partition would both fail to find it.
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('observer/partitions'))"))
+    missing = {name: wanted[name] for name in _missing(connection, wanted)}
     for name, (table, day) in sorted(missing.items()):
         # Names and dates are ours: a table of the enum and an ISO date, nothing from outside.
         connection.execute(
@@ -42,3 +46,11 @@ def ensure_partitions(connection: Connection, days: Iterable[date]) -> list[str]
             )
         )
     return sorted(missing)
+
+
+def _missing(connection: Connection, names: Collection[str]) -> list[str]:
+    found = connection.execute(
+        text("SELECT tablename FROM pg_tables WHERE schemaname = :schema AND tablename = ANY(:names)"),
+        {"schema": SCHEMA, "names": list(names)},
+    )
+    return sorted(set(names) - {row[0] for row in found})

@@ -1,20 +1,23 @@
 """Loading: once, whatever is repeated, replaced or interrupted."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from observer_core.errors import ConservationError, DatabaseUnavailableError
+from observer_core.errors import ConfigurationError, ConservationError, DatabaseUnavailableError
+from observer_core.lake.schemas import Table
 from observer_core.settings import DatabaseSettings, Paths
 from observer_core.warehouse import (
     WarehouseTable,
     connect,
     load_table,
+    loader,
     migrate,
     pending_loads,
     row_counts,
@@ -28,6 +31,11 @@ TRADES = WarehouseTable.SCALP_TRADES
 def query(engine: Engine, statement: str) -> list[tuple[object, ...]]:
     with engine.begin() as connection:
         return [tuple(row) for row in connection.execute(sa.text(statement))]
+
+
+def query_nothing(engine: Engine, statement: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text(statement))
 
 
 def test_a_day_is_loaded_once(engine: Engine, paths: Paths, write_hour: WriteHour) -> None:
@@ -72,22 +80,25 @@ def test_a_segment_that_was_compacted_anew_replaces_its_rows(
     assert (result.rows_loaded, result.rows) == (4, 9)
 
 
-def test_a_record_of_another_trading_day_is_kept_with_its_segment(
-    engine: Engine, paths: Paths, write_hour: WriteHour
-) -> None:
-    """Its partition is made, and a replacement does not double it."""
+def test_a_row_of_another_trading_day_is_refused(engine: Engine, paths: Paths, write_hour: WriteHour) -> None:
+    """Compaction sets such a record aside; in a file it would escape the replacement of its segment."""
     migrate(engine)
     strange = trades("s", 2).with_columns(trading_day=pl.Series([DAY, date(2026, 9, 14)]))
     write_hour(9, ("s", "a", strange))
+    with pytest.raises(ConservationError, match="no partition"):
+        load_table(engine, paths, TRADES, DAY)
+    assert query(engine, "SELECT count(*) FROM observer.scalp_trades") == [(0,)]
+
+
+def test_a_character_that_postgresql_cannot_hold_is_replaced(
+    engine: Engine, paths: Paths, write_hour: WriteHour
+) -> None:
+    """NUL in a text of the broker must not keep an hour out of the warehouse for ever."""
+    migrate(engine)
+    odd = trades("s", 1).with_columns(side=pl.lit("a\0b"), extra=pl.lit(["\0"], dtype=pl.List(pl.String)))
+    write_hour(9, ("s", "a", odd))
     load_table(engine, paths, TRADES, DAY)
-    write_hour(9, ("s", "b", strange))
-    load_table(engine, paths, TRADES, DAY)
-    assert query(
-        engine, "SELECT trading_day::text, count(*) FROM observer.scalp_trades GROUP BY 1 ORDER BY 1"
-    ) == [
-        ("2026-09-14", 1),
-        ("2026-09-15", 1),
-    ]
+    assert query(engine, "SELECT side, extra FROM observer.scalp_trades") == [("a\ufffdb", ["\ufffd"])]
 
 
 def test_rows_that_do_not_add_up_are_not_loaded(engine: Engine, paths: Paths, write_hour: WriteHour) -> None:
@@ -143,6 +154,74 @@ def test_the_universe_is_loaded_from_its_file(engine: Engine, paths: Paths) -> N
         ("005930", "삼성전자", 71900)
     ]
     assert row_counts(engine, DAY)[WarehouseTable.UNIVERSE] == 1
+
+
+def test_a_segment_that_the_lake_no_longer_has_goes(
+    engine: Engine, paths: Paths, write_hour: WriteHour
+) -> None:
+    """But a day that has left the lake stays: retention of the lake is not retention of the warehouse."""
+    migrate(engine)
+    keep = ("s", "a", trades("s", 2))
+    write_hour(9, keep, ("t", "b", trades("t", 3, first=50)))
+    load_table(engine, paths, TRADES, DAY)
+    write_hour(9, keep)
+    assert pending_loads(engine, paths, [DAY]) == [(TRADES, DAY)]
+    result = load_table(engine, paths, TRADES, DAY)
+    assert (result.loaded, result.rows_loaded, result.rows) == ((), 0, 2)
+    assert pending_loads(engine, paths, [DAY]) == []
+    paths.lake_hour(Table.SCALP_TRADES, DAY, 9).unlink()
+    assert load_table(engine, paths, TRADES, DAY).rows == 2
+    assert pending_loads(engine, paths, [DAY]) == []
+
+
+def test_rows_that_were_lost_in_the_warehouse_are_noticed(
+    engine: Engine, paths: Paths, write_hour: WriteHour
+) -> None:
+    """The ledger names the segment, and its rows are not there."""
+    migrate(engine)
+    write_hour(9, ("s", "a", trades("s", 2)))
+    load_table(engine, paths, TRADES, DAY)
+    query_nothing(engine, "DELETE FROM observer.scalp_trades WHERE frame = 0")
+    with pytest.raises(ConservationError, match="2 rows expected, 1 counted"):
+        load_table(engine, paths, TRADES, DAY)
+
+
+def test_two_loads_at_once_write_every_row_once(engine: Engine, paths: Paths, write_hour: WriteHour) -> None:
+    """The second waits for the first, and finds its ledger."""
+    migrate(engine)
+    for hour in range(8, 16):
+        name = f"0_{hour:02d}_000001.jsonl"
+        write_hour(hour, (name, "a", trades(name, 3000, first=10_000 * hour)))
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda _: load_table(engine, paths, TRADES, DAY), range(4)))
+    assert sorted(result.rows_loaded for result in results) == [0, 0, 0, 24_000]
+    assert {result.rows for result in results} == {24_000}
+
+
+def test_a_load_that_is_cut_off_changes_nothing(
+    engine: Engine, paths: Paths, write_hour: WriteHour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends the session between COPY and commit; the next load does it all."""
+    migrate(engine)
+    write_hour(9, ("s", "a", trades("s", 2)))
+
+    def cut_off(connection: Connection, *_: object) -> None:
+        own = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+        query(engine, f"SELECT pg_terminate_backend({own})")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loader, "write_ledger", cut_off)
+        with pytest.raises(DatabaseUnavailableError, match=r"127\.0\.0\.1"):
+            load_table(engine, paths, TRADES, DAY)
+    assert row_counts(engine, DAY)[TRADES] == 0
+    assert load_table(engine, paths, TRADES, DAY).rows == 2
+
+
+def test_loading_names_the_missing_migration(engine: Engine, paths: Paths) -> None:
+    """A database without tables is a matter of configuration (incident I-32)."""
+    for action in (lambda: load_table(engine, paths, TRADES, DAY), lambda: row_counts(engine, DAY)):
+        with pytest.raises(ConfigurationError, match="0001"):
+            action()
 
 
 def test_a_server_that_is_away_is_an_external_failure(paths: Paths, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Migrations: versioned, repeatable, never destructive, and equal to the declarations."""
 
 import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
+from observer_core.errors import ConfigurationError
 from observer_core.lake.columns import ColumnType
 from observer_core.warehouse import WAREHOUSE_TABLES, WarehouseTable, migrate, pending_steps, transaction
+from observer_core.warehouse.migrate import is_destructive
 from observer_core.warehouse.partitions import ensure_partitions
 from observer_core.warehouse.tables import WAREHOUSE_SCHEMAS
 
@@ -73,4 +77,113 @@ def test_no_version_destroys_anything() -> None:
     versions = sorted(VERSIONS.glob("[0-9]*.py"))
     assert versions
     for path in versions:
-        assert not re.search(r"\b(DROP|TRUNCATE|DELETE)\b", path.read_text(), re.IGNORECASE), path.name
+        assert not re.search(r"\b(DROP|TRUNCATE|DELETE|DETACH)\b", path.read_text(), re.IGNORECASE), path.name
+
+
+@pytest.mark.parametrize(
+    ("statement", "refused"),
+    [
+        ("DROP TABLE observer.bars_1m", True),
+        ("drop schema observer cascade", True),
+        ("ALTER TABLE observer.gaps DROP COLUMN cause", True),
+        ("TRUNCATE observer.gaps", True),
+        ("DELETE FROM observer.gaps", True),
+        ("ALTER TABLE observer.gaps DETACH PARTITION observer.gaps_20260915", True),
+        ("SELECT 1; /* harmless */ DROP /* not so */ TABLE x", True),
+        ("-- nobody may DROP this\nCREATE TABLE x (raindrop text)", False),
+        ("COMMENT ON TABLE x IS 'never TRUNCATE it, it''s DROP-proof'", False),
+        ("UPDATE observer.alembic_version SET version_num='0002'", False),
+    ],
+)
+def test_destructive_statements_are_recognised(statement: str, *, refused: bool) -> None:
+    """Words in comments and texts do not count."""
+    assert is_destructive(statement) is refused
+
+
+def test_a_destructive_version_is_refused_as_a_whole(engine: Engine, tmp_path: Path) -> None:
+    """What it did before is undone, the rows are there, and the version is not entered."""
+    migrate(engine)
+    with transaction(engine) as connection:
+        connection.execute(sa.text("CREATE TABLE observer.kept AS SELECT 1 AS row"))
+    copied = tmp_path / "migrations"
+    shutil.copytree(VERSIONS.parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    (copied / "versions/0002_bad.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = '0002', '0001'\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE observer.first (x int)')\n"
+        "    op.drop_table('kept', schema='observer')\n"
+    )
+    with pytest.raises(ConfigurationError, match=r"DROP TABLE observer\.kept"):
+        migrate(engine, versions=copied)
+    with transaction(engine) as connection:
+        assert connection.execute(sa.text("SELECT row FROM observer.kept")).scalar_one() == 1
+        assert sa.inspect(connection).has_table("first", schema="observer") is False
+    assert pending_steps(engine) == []
+
+
+def test_a_second_version_is_applied_to_a_database_in_use(engine: Engine, tmp_path: Path) -> None:
+    """Rows stay where they are."""
+    migrate(engine)
+    with transaction(engine) as connection:
+        ensure_partitions(connection, [date(2026, 9, 15)])
+        connection.execute(
+            sa.text("INSERT INTO observer.universe (trading_day, symbol) VALUES ('2026-09-15', 'x')")
+        )
+    copied = tmp_path / "with 100% in its name"
+    shutil.copytree(VERSIONS.parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    (copied / "versions/0002_more.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = '0002', '0001'\n"
+        "def upgrade():\n"
+        "    op.execute('ALTER TABLE observer.universe ADD COLUMN sector text')\n"
+    )
+    assert migrate(engine, versions=copied) == ["0002"]
+    with transaction(engine) as connection:
+        found = connection.execute(sa.text("SELECT symbol, sector FROM observer.universe")).one()
+    assert tuple(found) == ("x", None)
+
+
+def test_two_migrations_at_once_are_one(engine: Engine) -> None:
+    """Two pods start together: one applies, the other finds it done."""
+    with ThreadPoolExecutor(2) as threads:
+        applied = sorted(threads.map(lambda _: migrate(engine), range(2)))
+    assert applied == [[], ["0001"]]
+
+
+def test_the_versions_of_another_program_in_the_database_are_left_alone(engine: Engine) -> None:
+    """Dagster keeps its own alembic_version in the schema `public` of the same database."""
+    with transaction(engine) as connection:
+        connection.execute(sa.text("CREATE TABLE public.alembic_version (version_num text)"))
+        connection.execute(sa.text("INSERT INTO public.alembic_version VALUES ('dagster')"))
+    migrate(engine)
+    with transaction(engine) as connection:
+        found = connection.execute(sa.text("SELECT version_num FROM public.alembic_version")).scalars().all()
+        ours = connection.execute(sa.text("SELECT version_num FROM observer.alembic_version")).scalars().all()
+    assert (found, ours) == (["dagster"], ["0001"])
+
+
+def test_partitions_are_made_once_by_two_at_once(engine: Engine) -> None:
+    """Both find them missing; neither fails."""
+    migrate(engine)
+    days = [date(2026, 9, day) for day in range(1, 29)]
+
+    def make(_: int) -> int:
+        with transaction(engine) as connection:
+            return len(ensure_partitions(connection, days))
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(make, range(2))) == [0, len(days) * len(WAREHOUSE_TABLES)]
+
+
+def test_a_query_of_one_day_reads_one_partition(engine: Engine) -> None:
+    """The plan leaves the other days out."""
+    migrate(engine)
+    with transaction(engine) as connection:
+        ensure_partitions(connection, [date(2026, 9, day) for day in (15, 16, 17)])
+        plan = connection.execute(
+            sa.text("EXPLAIN SELECT * FROM observer.scalp_trades WHERE trading_day = '2026-09-16'")
+        )
+        text = "\n".join(row[0] for row in plan)
+    assert "scalp_trades_20260916" in text
+    assert "scalp_trades_20260915" not in text

@@ -222,6 +222,7 @@ _TABLES = (
 _INDEXES = (
     "CREATE INDEX scalp_trades_symbol_time ON observer.scalp_trades (symbol, time)",
     "CREATE INDEX scalp_trades_received ON observer.scalp_trades USING brin (received_at)",
+    "CREATE INDEX swing_snapshots_received ON observer.swing_snapshots USING brin (received_at)",
     "CREATE INDEX swing_snapshots_symbol_received ON observer.swing_snapshots (symbol, received_at)",
     "CREATE INDEX market_events_symbol_received ON observer.market_events (symbol, received_at)",
     "CREATE INDEX gaps_symbol_started ON observer.gaps (symbol, started_at)",

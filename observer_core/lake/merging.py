@@ -1,0 +1,156 @@
+"""Merging sorted parts of a table into one order, in bounded memory.
+
+Invariant: each row of the parts comes out once, in the table's order, and no two rows share the
+table's unique key. Memory holds one chunk: a range of symbols; a part gives it as one slice, because
+it is sorted by symbol.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import polars as pl
+
+from observer_core.errors import ConservationError
+from observer_core.lake.columns import TableSchema
+from observer_core.lake.ordering import in_order
+from observer_core.lake.parquet import FileSource, TableWriter, row_count
+from observer_core.lake.schemas import SCHEMAS, Table
+
+# About 150 MB of trades. A symbol is never cut, so a chunk is as large as the largest symbol at least.
+CHUNK_ROWS = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A table file to merge.
+
+    Attributes:
+        path: The file, in the table's order.
+        without: Segments whose rows are left out, because other parts hold them anew.
+    """
+
+    path: Path
+    without: frozenset[str] = frozenset()
+
+
+class _OpenPart:
+    """A part with the places of its symbols."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        lazy = pl.scan_parquet(part.path)
+        kept = pl.lit(value=True)
+        if part.without:
+            kept = ~pl.col("segment").is_in(part.without)
+        found = (
+            lazy.group_by("symbol")
+            .agg(pl.len().alias("stored"), kept.sum().alias("kept"))
+            .sort("symbol")
+            .collect()
+        )
+        self.symbols: list[str] = found["symbol"].to_list()
+        self.kept: list[int] = found["kept"].to_list()
+        self._ends = [0, *accumulate(found["stored"].to_list())]
+
+    def rows(self, first: str, last: str) -> pl.DataFrame:
+        """Returns the kept rows of a range of symbols."""
+        start = self._ends[bisect_left(self.symbols, first)]
+        end = self._ends[bisect_right(self.symbols, last)]
+        rows = pl.scan_parquet(self._part.path).slice(start, end - start)
+        if self._part.without:
+            rows = rows.filter(~pl.col("segment").is_in(self._part.without))
+        return rows.collect()
+
+
+def merge(
+    parts: Sequence[Part], schema: TableSchema, *, chunk_rows: int = CHUNK_ROWS
+) -> Iterator[pl.DataFrame]:
+    """Yields the rows of all parts in the table's order.
+
+    Args:
+        parts: Files with the table's columns; an older file may lack some of them.
+        schema: The table.
+        chunk_rows: Rows to aim at in one chunk.
+
+    Raises:
+        ConservationError: Two rows share the unique key: a journal line is stored twice.
+    """
+    opened = [_OpenPart(part) for part in parts]
+    for first, last in symbol_ranges(_kept_rows(opened), chunk_rows):
+        slices = [schema_adapted(part.rows(first, last), schema) for part in opened]
+        chunk = in_order(pl.concat(slices), schema.sort_key)
+        refuse_doubles(chunk, schema)
+        yield chunk
+
+
+def merge_files(path: Path, table: Table, parts: Sequence[Part], sources: Sequence[FileSource]) -> None:
+    """Merges parts into a table file and counts it.
+
+    Args:
+        path: The file to write.
+        table: The table.
+        parts: Its parts.
+        sources: The segments whose rows the parts hold.
+
+    Raises:
+        ConservationError: The file has not the rows of its sources, or two of them are one line.
+    """
+    schema = SCHEMAS[table]
+    with TableWriter(path, schema) as writer:
+        for chunk in merge(parts, schema):
+            writer.write(chunk)
+        writer.name_sources(sources)
+    rows = row_count(path)
+    expected = sum(source.rows for source in sources)
+    if rows != expected:
+        raise ConservationError(f"{path.name} has {rows} rows; its segments have {expected}.")
+
+
+def schema_adapted(rows: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
+    """Returns rows with exactly the table's columns; those that an older file lacks are null."""
+    return rows.match_to_schema(schema.polars, missing_columns="insert", extra_columns="ignore")
+
+
+def symbol_ranges(rows: Mapping[str, int], chunk_rows: int) -> Iterator[tuple[str, str]]:
+    """Yields ranges of symbols, first and last, of about as many rows as wanted.
+
+    Args:
+        rows: Symbol -> rows.
+        chunk_rows: Rows to aim at in one range; a symbol is never cut.
+    """
+    collected: list[str] = []
+    total = 0
+    for symbol in sorted(rows):
+        if collected and total + rows[symbol] > chunk_rows:
+            yield collected[0], collected[-1]
+            collected, total = [], 0
+        collected.append(symbol)
+        total += rows[symbol]
+    if collected:
+        yield collected[0], collected[-1]
+
+
+def _kept_rows(parts: Iterable[_OpenPart]) -> dict[str, int]:
+    totals: Counter[str] = Counter()
+    for part in parts:
+        totals.update(dict(zip(part.symbols, part.kept, strict=True)))
+    return {symbol: kept for symbol, kept in totals.items() if kept}
+
+
+def refuse_doubles(chunk: pl.DataFrame, schema: TableSchema) -> None:
+    """Checks that no two rows are the same line; equal ones stand side by side in the table's order."""
+    keys = ["symbol", *(name for name in schema.unique_key if name != "symbol")]
+    same = chunk.select(pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in keys)).to_series()
+    if same.any():
+        row = chunk.filter(same).row(0, named=True)
+        identity = ", ".join(f"{name} {row[name]}" for name in schema.unique_key)
+        raise ConservationError(
+            f"Two rows of {schema.name} have the identity {identity}; one stands in {row.get('segment')}.",
+            remedy="One segment is a copy of another: move the copy and its manifest away.",
+        )

@@ -1,0 +1,190 @@
+"""Records, from the broker's text to typed columns.
+
+Invariant: of every record given, either a row comes back or a reject with its reason; a value that
+is not in its documented form is never dropped silently: a required one rejects the record, an
+optional one stays in `unparsed` as it was sent.
+
+Reasons are those of the record decoder (`observer_core.brokers.kis.decoding`), which reads one record
+for people; here a hundred thousand are read at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import polars as pl
+
+from observer_core.brokers.kis.catalogue import Field, FieldType, Key
+from observer_core.clock import KST
+from observer_core.lake.columns import ColumnType, TableSchema
+from observer_core.lake.schemas import COLUMN_TYPES
+
+# What the broker writes for "none" (broker reference, 7.1, market operation).
+_NULL_TEXT = "(null)"
+
+INDEX = "index"
+
+REJECTS = pl.Schema({INDEX: pl.get_index_type(), "reason": pl.String(), "field": pl.String()})
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Rows, and what cannot become one.
+
+    Attributes:
+        rows: Rows with all columns of the table.
+        rejects: `index` in the block, `reason`, and `field`: the column at fault or an empty text.
+    """
+
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def reject_all(envelopes: pl.DataFrame, reason: str, field: str = "") -> pl.DataFrame:
+    """Returns the rejects that say the same of every record."""
+    return envelopes.select(
+        INDEX, pl.lit(reason).alias("reason"), pl.lit(field).alias("field")
+    ).match_to_schema(REJECTS)
+
+
+def parse_values(
+    envelopes: pl.DataFrame, values: pl.DataFrame, fields: Sequence[Field], schema: TableSchema, day: date
+) -> Parsed:
+    """Converts the text values of records that were cut by position or by key.
+
+    Args:
+        envelopes: The envelopes of the records, with the block's `index` and our own columns such as
+            `venue`.
+        values: Columns named as the fields, row by row as the envelopes: text, or numbers that were
+            converted already; further columns, such as `extra`, are taken over.
+        fields: The fields that the records have; columns of the table without one become null.
+        schema: The table.
+        day: Receive day, Korean time: it gives a time of day its date.
+
+    Returns:
+        Rows with all columns of the table, and the rejects.
+    """
+    typed = values.with_columns(
+        _typed(field, values.schema[field.name], day) for field in fields
+    ).with_columns(pl.col("symbol").str.strip_chars())
+    rejects = _rejects(envelopes, values, typed, fields, day)
+    kept = typed.with_columns(_unparsed(values, typed, fields))
+    rows = pl.concat([_own_columns(envelopes, day), kept], how="horizontal")
+    rows = rows.select(
+        pl.col(name) if name in rows.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in {INDEX: pl.get_index_type(), **schema.polars}.items()
+    )
+    if not rejects.is_empty():
+        rows = rows.join(rejects.select(INDEX), on=INDEX, how="anti", maintain_order="left")
+    return Parsed(rows.drop(INDEX), rejects)
+
+
+def _own_columns(envelopes: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Returns the columns that come from the envelope."""
+    own = (INDEX, "venue", "channel", "provider", "shard", "epoch", "frame", "record", "segment")
+    return envelopes.select(
+        pl.lit(day).alias("trading_day"),
+        received_at(),
+        *(name for name in own if name in envelopes.columns),
+    )
+
+
+def received_at() -> pl.Expr:
+    """Returns the receive time as an instant."""
+    return (pl.col("wall_ns") // 1000).cast(ColumnType.INSTANT.polars).alias("received_at")
+
+
+def _typed(field: Field, given: pl.DataType, day: date) -> pl.Expr:
+    """Returns a value in its type; null where it is empty or not in its form."""
+    value = pl.col(field.name)
+    if given != pl.String:
+        return value
+    typed: pl.Expr
+    match field.type:
+        case FieldType.TEXT:
+            typed = pl.when(value != _NULL_TEXT).then(value)
+        case FieldType.CODE:
+            typed = value
+        case FieldType.INTEGER:
+            typed = _number(value, pl.Int64())
+        case FieldType.DECIMAL:
+            typed = _number(value, pl.Float64())
+        case FieldType.TIME:
+            typed = _instant(value, day)
+        case FieldType.DATE:
+            typed = pl.when(value.str.len_bytes() == 8).then(value.str.to_date("%Y%m%d", strict=False))
+        case FieldType.FLAG:
+            typed = pl.when(value == "Y").then(statement=True).when(value == "N").then(statement=False)
+    return typed.alias(field.name)
+
+
+def _number(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Returns a number, with blanks before it or not: the reader of `splitting` takes both."""
+    return value.str.strip_chars_start(" ").cast(dtype, strict=False)
+
+
+def _instant(value: pl.Expr, day: date) -> pl.Expr:
+    """Returns HHMMSS of a Korean day as an instant."""
+    digits = pl.when((value.str.len_bytes() == 6) & ~value.str.starts_with("+")).then(value)
+    number = digits.cast(pl.UInt32, strict=False).cast(pl.Int64)
+    hour, minute, second = number // 10_000, number // 100 % 100, number % 100
+    midnight = datetime.combine(day, time(), KST) - datetime(1970, 1, 1, tzinfo=UTC)
+    since = ((hour * 60 + minute) * 60 + second) * 1_000_000 + midnight // timedelta(microseconds=1)
+    valid = (hour < 24) & (minute < 60) & (second < 60)
+    return pl.when(valid).then(since).cast(ColumnType.INSTANT.polars)
+
+
+def _rejects(
+    envelopes: pl.DataFrame, values: pl.DataFrame, typed: pl.DataFrame, fields: Iterable[Field], day: date
+) -> pl.DataFrame:
+    """Names the first fault of each record that has one."""
+    faults: list[tuple[pl.Series, pl.Expr, str]] = []
+    for field in fields:
+        if field.name == "symbol":
+            symbol = typed["symbol"].fill_null("")
+            fits = symbol.str.contains(f"^(?:{Key.STOCK.pattern.pattern})$")
+            faults.append((~fits, pl.lit("symbol_not_valid"), "symbol"))
+            faults.append(
+                (symbol != envelopes["key"].str.strip_chars(), pl.lit("symbol_differs_from_key"), "symbol")
+            )
+        elif field.required:
+            missing = pl.when(values[field.name].is_null()).then(pl.lit("value_missing"))
+            reason = missing.otherwise(pl.lit(f"{field.type.value}_not_valid"))
+            faults.append((typed[field.name].is_null(), reason, field.name))
+        elif field.name == "business_date":
+            # A date that cannot be read is kept in `unparsed`; a wrong one would put the trade into
+            # a day whose files are closed.
+            other = (typed["business_date"] != day).fill_null(value=False)
+            faults.append((other, pl.lit("business_date_differs"), field.name))
+    found = [fault for fault in faults if fault[0].any()]
+    if not found:
+        return pl.DataFrame(schema=REJECTS)
+    return (
+        envelopes.select(
+            INDEX,
+            pl.coalesce(pl.when(bad).then(reason) for bad, reason, _ in found).alias("reason"),
+            pl.coalesce(pl.when(bad).then(pl.lit(name)) for bad, _, name in found).alias("field"),
+        )
+        .filter(pl.col("reason").is_not_null())
+        .match_to_schema(REJECTS)
+    )
+
+
+def _unparsed(values: pl.DataFrame, typed: pl.DataFrame, fields: Iterable[Field]) -> pl.Series:
+    """Returns, for each record, the optional values that have not their form."""
+    lost = [
+        field.name
+        for field in fields
+        if COLUMN_TYPES[field.type] is not ColumnType.TEXT
+        and typed[field.name].null_count() > values[field.name].null_count()
+    ]
+    if not lost:
+        return pl.Series("unparsed", [None], dtype=ColumnType.TEXTS.polars).new_from_index(0, values.height)
+    entries = [
+        pl.when(typed[name].is_null() & values[name].is_not_null()).then(pl.format(f"{name}={{}}", name))
+        for name in lost
+    ]
+    listed = values.select(pl.concat_list(entries).list.drop_nulls().alias("unparsed")).to_series()
+    return pl.select(pl.when(listed.list.len() > 0).then(listed).alias("unparsed")).to_series()

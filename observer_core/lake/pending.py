@@ -1,0 +1,64 @@
+"""Which hours still have to be compacted.
+
+Invariant: the answer comes from the journal's manifests and the lake's receipts alone; nothing else
+remembers what was done.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from observer_core.clock import KST
+from observer_core.journal.segment import FINAL_SUFFIX, OPEN_SUFFIX, SegmentName
+from observer_core.lake import receipts
+from observer_core.lake.hours import segments_of
+from observer_core.settings.paths import Paths, Track
+
+
+def open_hours(paths: Paths, day: date, now: datetime) -> list[int]:
+    """Returns the hours that are over, completely sealed, and not compacted as they are now.
+
+    An hour of a closed day is among them when a late segment has come.
+
+    Args:
+        paths: The layout.
+        day: Receive day, Korean time.
+        now: The present.
+    """
+    unfinished = {name.hour for name in unsealed_segments(paths, day)}
+    return [
+        hour
+        for hour in hours_to_compact(paths, day)
+        if hour not in unfinished and _ends(day, hour) <= now.astimezone(KST)
+    ]
+
+
+def hours_to_compact(paths: Paths, day: date) -> list[int]:
+    """Returns the hours that have sealed segments which the lake does not hold, over or not."""
+    done = {
+        (source.segment, source.sha256)
+        for receipt in receipts.receipts(paths, day).values()
+        for source in receipt.sources
+    }
+    manifests = [segment.manifest for segment in segments_of(paths, day)]
+    return sorted(
+        {manifest.hour for manifest in manifests if (manifest.segment, manifest.sha256) not in done}
+    )
+
+
+def unsealed_segments(paths: Paths, day: date) -> list[SegmentName]:
+    """Returns the segments of a day that are still being written, or wait for recovery."""
+    sealed = {segment.path.name for segment in segments_of(paths, day)}
+    folders = [folder for folder in (paths.journal(track, day) for track in Track) if folder.is_dir()]
+    names = [path.name for folder in folders for path in folder.iterdir()]
+    unsealed = (
+        name
+        for name in names
+        if name.endswith(OPEN_SUFFIX) or (name.endswith(FINAL_SUFFIX) and name not in sealed)
+    )
+    found = (SegmentName.parse(name) for name in unsealed)
+    return sorted((name for name in found if name is not None), key=lambda name: name.stem)
+
+
+def _ends(day: date, hour: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, tzinfo=KST) + timedelta(hours=1)

@@ -1,0 +1,127 @@
+"""Reading sealed segments into the spool.
+
+Invariant: what the manifest counts, channel by channel, is found again; a line that cannot be read is
+charged to the channel in which one is missing. Where that does not add up, nothing is compacted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from observer_core.errors import ConservationError
+from observer_core.journal.envelope import CONTROL_CHANNEL
+from observer_core.journal.segment import Manifest, SealedSegment
+from observer_core.lake import quarantine
+from observer_core.lake.ahead import one_ahead
+from observer_core.lake.extracting import route
+from observer_core.lake.quarantine import Entry
+from observer_core.lake.reading import BLOCK_BYTES, Block, Envelopes, open_envelopes, read_blocks
+from observer_core.lake.schemas import Table, table_of
+from observer_core.lake.spool import Spool
+
+
+@dataclass(slots=True)
+class SegmentIntake:
+    """What was read of a segment.
+
+    Attributes:
+        sealed: The segment.
+        lines: Lines found.
+        channels: Channel -> readable lines.
+        unreadable: Entries of the lines that cannot be read.
+        missing: Channel -> lines of it that cannot be read, by the manifest's count.
+        intact: Whether the file's SHA-256 is the manifest's.
+    """
+
+    sealed: SealedSegment
+    lines: int = 0
+    channels: Counter[str] = field(default_factory=Counter)
+    unreadable: list[Entry] = field(default_factory=list)
+    missing: dict[str, int] = field(default_factory=dict)
+    intact: bool = False
+
+    @property
+    def unreadable_records(self) -> dict[Table, int]:
+        """Table -> records that cannot be read."""
+        found: Counter[Table] = Counter()
+        for channel, number in self.missing.items():
+            if channel != CONTROL_CHANNEL:
+                found[table_of(channel)] += number
+        return {table: number for table, number in found.items() if number}
+
+
+def read_segments(
+    segments: Sequence[SealedSegment], spool: Spool, *, block_bytes: int = BLOCK_BYTES
+) -> list[SegmentIntake]:
+    """Reads segments and spools their lines.
+
+    Args:
+        segments: The segments with their manifests.
+        spool: Takes the lines.
+        block_bytes: Bytes of a segment in memory at once.
+
+    Raises:
+        ConservationError: Lines and manifest of one do not add up; the message tells both counts.
+    """
+    intakes = [SegmentIntake(sealed) for sealed in segments]
+    for intake, block, opened in one_ahead(_opened(intakes, block_bytes)):
+        _take_over(block, opened, intake, spool)
+    for intake in intakes:
+        _settle_unreadable(intake.sealed.manifest, intake)
+    return intakes
+
+
+def _opened(
+    intakes: Sequence[SegmentIntake], block_bytes: int
+) -> Iterator[tuple[SegmentIntake, Block, Envelopes]]:
+    for intake in intakes:
+        digest = hashlib.sha256()
+        with intake.sealed.path.open("rb") as file:
+            for block in read_blocks(file, block_bytes=block_bytes):
+                digest.update(block.content)
+                yield intake, block, open_envelopes(block)
+        intake.intact = digest.hexdigest() == intake.sealed.manifest.sha256
+
+
+def _take_over(block: Block, opened: Envelopes, intake: SegmentIntake, spool: Spool) -> None:
+    intake.lines += len(block.ends)
+    intake.unreadable.extend(
+        quarantine.unreadable_entry(intake.sealed.manifest.segment, block, line) for line in opened.unreadable
+    )
+    for channel, number in opened.frame.group_by("channel").len().iter_rows():
+        intake.channels[channel] += number
+    lines = opened.frame.with_columns(
+        pl.lit(intake.sealed.manifest.segment).alias("segment"),
+        (pl.col("index") + block.first_line + 1).alias("number"),
+    ).drop("index")
+    for table, routed in route(lines):
+        spool.add(table, routed)
+
+
+def _settle_unreadable(manifest: Manifest, intake: SegmentIntake) -> None:
+    """Charges unreadable lines to the channels in which the manifest counts more than was found."""
+    stated = {channel: sum(keys.values()) for channel, keys in manifest.counts.items()}
+    missing = {
+        channel: stated.get(channel, 0) - intake.channels[channel]
+        for channel in sorted(stated.keys() | intake.channels.keys())
+    }
+    adds_up = (
+        intake.lines == manifest.lines
+        and manifest.records == manifest.lines - stated.get(CONTROL_CHANNEL, 0)
+        and all(number >= 0 for number in missing.values())
+        and sum(missing.values()) == len(intake.unreadable)
+    )
+    if not adds_up:
+        differing = {channel: -number for channel, number in missing.items() if number}
+        raise ConservationError(
+            f"Segment {manifest.segment} of {manifest.day}: the manifest counts {manifest.lines} lines and "
+            f"{manifest.records} records; found were {intake.lines} lines, {len(intake.unreadable)} of them "
+            f"unreadable; difference by channel: {differing}.",
+            remedy="The segment is damaged or not the one that was sealed: restore it.",
+        )
+    intake.missing = {channel: number for channel, number in missing.items() if number}
