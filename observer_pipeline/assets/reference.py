@@ -1,0 +1,260 @@
+"""Token, master files, symbols and universe: what a trading day needs before it begins.
+
+Invariant: symbols and universe of a date are written once; a rerun reads them again and shows the
+same. A source that fails is recorded with its reason, and the next one is asked.
+"""
+
+# Dagster compares the annotation of `context` itself, so annotations are not postponed here.
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+
+from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI, MasterLayout
+from observer_core.brokers.kis.masters import unzip_master
+from observer_core.brokers.kis.rest import KisRestClient
+from observer_core.brokers.kis.tokens import TokenState
+from observer_core.errors import ExternalError, ObserverError
+from observer_core.lake.columns import Column, ColumnType, TableSchema
+from observer_core.lake.schemas import SCHEMAS, Table
+from observer_core.reference.stages import KisMasterStage, default_stages
+from observer_core.reference.symbols import Outcome, Symbols, build_symbols, read_symbols
+from observer_core.reference.universe import Universe, ensure_universe
+from observer_core.settings import Paths
+from observer_pipeline import keys
+from observer_pipeline.checks.contract import result_of
+from observer_pipeline.checks.reference import TOKEN_CHECK, broker_refused, judge_token
+from observer_pipeline.declaration import declare
+from observer_pipeline.failures import BROKER_RETRIES, failure_of, typed_failures
+from observer_pipeline.partitions import day_of
+from observer_pipeline.resources import Deployment
+from observer_pipeline.vocabulary import ROW_COUNT, Group
+
+BROKER_POOL = "kis_rest"
+
+_CODE = Column("code", ColumnType.TEXT, "Short code.", required=True)
+_NOT_IN_FILE = ("trading_day", "symbol")
+
+_SYMBOLS_SCHEMA = TableSchema(
+    "symbols",
+    "One listed instrument as known on the day.",
+    (_CODE, *(one for one in SCHEMAS[Table.INSTRUMENTS].columns if one.name not in _NOT_IN_FILE)),
+    sort_key=("code",),
+    unique_key=("code",),
+)
+
+_UNIVERSE_SCHEMA = TableSchema(
+    "universe",
+    "One instrument that is swept on the trading day.",
+    (
+        _CODE,
+        Column("name", ColumnType.TEXT, "Korean name.", required=True),
+        Column("market", ColumnType.TEXT, "KOSPI or KOSDAQ.", required=True),
+        Column("base_price", ColumnType.INTEGER, "Reference price of the day.", "KRW", required=True),
+        Column("previous_volume", ColumnType.INTEGER, "Volume of the day before.", "shares", required=True),
+    ),
+    sort_key=("code",),
+    unique_key=("code",),
+)
+
+
+def reference_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
+    """Returns the assets of the group `reference`, and the broker's token."""
+    token = dg.multi_asset(
+        name="kis_access_token",
+        specs=[_token_spec(days)],
+        check_specs=[TOKEN_CHECK],
+        retry_policy=BROKER_RETRIES,
+        pool=BROKER_POOL,
+    )
+    symbols = dg.multi_asset(name="symbols", specs=[_master_spec(days), _symbols_spec(days)])
+    universe = dg.multi_asset(name="universe", specs=[_universe_spec(days)])
+    return [token(_refresh_token), symbols(_refresh_symbols), universe(_refresh_universe)]
+
+
+def _token_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
+    return declare(
+        keys.ACCESS_TOKEN,
+        Group.BROKER,
+        "The access token of the app key, in a locked cache file that all processes share; here stand only "
+        "the key's fingerprint and the token's end. Right when it outlives the renewal ahead of its end. A "
+        "refusal by the broker is shown as an external failure.",
+        kinds=("http", "json"),
+        deps=(keys.KIS_REST,),
+        days=days,
+        code_version="1",
+    )
+
+
+def _master_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
+    return declare(
+        keys.INSTRUMENT_MASTER,
+        Group.REFERENCE,
+        "The broker's raw master files of the day, one zip a market with a record of fixed width for each "
+        "listed instrument; kept as they came. Right when both markets are there and read to their last "
+        "byte. Left out where the download failed: the symbols then come from the next source.",
+        kinds=("zip",),
+        deps=(keys.KIS_MASTER_SERVER,),
+        days=days,
+        code_version="1",
+        skippable=True,
+    )
+
+
+def _symbols_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
+    return declare(
+        keys.SYMBOLS,
+        Group.REFERENCE,
+        "A row is one listed instrument as known on the day. From the first plausible source of: master "
+        "files, this deployment's last good file, the packaged listing; the outcome of each is recorded. "
+        "Written once a date. Right when it comes from the master files and its size is that of a real "
+        "market.",
+        kinds=("json",),
+        deps=(keys.INSTRUMENT_MASTER,),
+        days=days,
+        schema=_SYMBOLS_SCHEMA,
+        code_version="1",
+    )
+
+
+def _universe_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
+    return declare(
+        keys.UNIVERSE,
+        Group.REFERENCE,
+        "A row is one instrument that the collector sweeps on the day: ordinary shares that pass every "
+        "filter; each excluded one is counted under its reason. From the day's symbols, whose prices are "
+        "those of the last completed session. Written once a date. Right when symbols and exclusions add "
+        "up to all instruments.",
+        kinds=("json",),
+        deps=(keys.SYMBOLS,),
+        days=days,
+        schema=_UNIVERSE_SCHEMA,
+        code_version="1",
+    )
+
+
+def _refresh_token(
+    context: dg.AssetExecutionContext, deployment: Deployment
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
+    day = day_of(context.partition_key)
+    try:
+        state = asyncio.run(_ask_for_token(deployment))
+    except ExternalError as error:
+        # Yielded before the failure, so that the check is red with the broker's own code.
+        yield broker_refused(error, day)
+        raise failure_of(error) from error
+    except ObserverError as error:
+        raise failure_of(error) from error
+    yield result_of(judge_token(state, deployment.clock.now()), TOKEN_CHECK.key, day)
+    yield dg.MaterializeResult(
+        asset_key=keys.ACCESS_TOKEN,
+        metadata={
+            "fingerprint": state.fingerprint,
+            "issued_at": dg.MetadataValue.timestamp(state.issued_at),
+            "expires_at": dg.MetadataValue.timestamp(state.expires_at),
+        },
+    )
+
+
+async def _ask_for_token(deployment: Deployment) -> TokenState:
+    settings = deployment.settings.kis
+    async with KisRestClient.connect(settings, deployment.paths.token_cache, deployment.clock) as client:
+        await client.tokens.access_token()
+        state = client.tokens.token_state()
+    if state is None:
+        raise RuntimeError("The token store gave a token and does not know it.")
+    return state
+
+
+def _refresh_symbols(
+    context: dg.AssetExecutionContext, deployment: Deployment
+) -> Iterator[dg.MaterializeResult[None]]:
+    day, paths = day_of(context.partition_key), deployment.paths
+    stages = default_stages(deployment.settings.kis, paths)
+    with typed_failures():
+        symbols = asyncio.run(build_symbols(paths, day, stages, deployment.clock))
+    context.log.info(f"{len(symbols.instruments)} symbols of {day} from {symbols.source}.")
+    if symbols.source == KisMasterStage.name:
+        yield dg.MaterializeResult(asset_key=keys.INSTRUMENT_MASTER, metadata=_master_metadata(paths, day))
+    yield dg.MaterializeResult(asset_key=keys.SYMBOLS, metadata=_symbols_metadata(symbols, paths, day))
+
+
+def _master_metadata(paths: Paths, day: date) -> dict[str, dg.MetadataValue]:
+    folder = paths.master_files(day)
+    rows = [_master_row(folder / layout.zip_name, layout) for layout in (KOSPI, KOSDAQ)]
+    return {
+        "files": dg.MetadataValue.table([dg.TableRecord(row) for row in rows]),
+        "bytes": dg.MetadataValue.int(sum(int(row["bytes"]) for row in rows)),
+        "path": dg.MetadataValue.path(str(folder)),
+    }
+
+
+def _master_row(path: Path, layout: MasterLayout) -> dict[str, str | int]:
+    """Describes a kept file; one that was removed since has no bytes, which its contract reports."""
+    content = path.read_bytes() if path.is_file() else b""
+    packed_at = unzip_master(content, layout, source=str(path)).packed_at if content else None
+    return {
+        "file": path.name,
+        "market": layout.market.value,
+        "bytes": len(content),
+        "packed_at": packed_at.isoformat() if packed_at else "unknown",
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def _symbols_metadata(symbols: Symbols, paths: Paths, day: date) -> dict[str, dg.MetadataValue]:
+    stages = [
+        dg.TableRecord(
+            {
+                "stage": stage.name,
+                "outcome": stage.outcome.value,
+                "symbols": stage.count,
+                "seconds": stage.seconds,
+                "reason": stage.reason,
+            }
+        )
+        for stage in symbols.stages
+    ]
+    return {
+        ROW_COUNT: dg.MetadataValue.int(len(symbols.instruments)),
+        "source": dg.MetadataValue.text(symbols.source),
+        "degraded": dg.MetadataValue.bool(symbols.stages[0].outcome is not Outcome.USED),
+        "stages": dg.MetadataValue.table(stages),
+        "bytes": dg.MetadataValue.int(paths.symbols(day).stat().st_size),
+        "path": dg.MetadataValue.path(str(paths.symbols(day))),
+    }
+
+
+def _refresh_universe(
+    context: dg.AssetExecutionContext, deployment: Deployment
+) -> Iterator[dg.MaterializeResult[None]]:
+    day, paths = day_of(context.partition_key), deployment.paths
+    with typed_failures():
+        symbols = read_symbols(paths.symbols(day))
+        universe = ensure_universe(paths, symbols, deployment.settings.universe, day)
+    context.log.info(f"{universe.size} of {universe.rows} instruments are in the universe of {day}.")
+    yield dg.MaterializeResult(asset_key=keys.UNIVERSE, metadata=_universe_metadata(universe, paths, day))
+
+
+def _universe_metadata(universe: Universe, paths: Paths, day: date) -> dict[str, dg.MetadataValue]:
+    excluded = [dg.TableRecord({"reason": why, "instruments": n}) for why, n in universe.excluded.items()]
+    shown = [
+        dg.TableRecord(
+            {"code": one.code, "name": one.name, "market": one.market.value, "base_price": one.base_price}
+        )
+        for one in universe.symbols[:5]
+    ]
+    return {
+        ROW_COUNT: dg.MetadataValue.int(universe.size),
+        "instruments": dg.MetadataValue.int(universe.rows),
+        "excluded": dg.MetadataValue.table(excluded),
+        "source": dg.MetadataValue.text(universe.source),
+        "symbols_date": dg.MetadataValue.text(universe.symbols_date.isoformat()),
+        "sample": dg.MetadataValue.table(shown),
+        "bytes": dg.MetadataValue.int(paths.universe(day).stat().st_size),
+        "path": dg.MetadataValue.path(str(paths.universe(day))),
+    }

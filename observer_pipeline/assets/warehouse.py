@@ -1,0 +1,121 @@
+"""From the lake's tables and the universe to PostgreSQL.
+
+Invariant: a load is one transaction for each table and takes only what the ledger does not name, so a rerun
+changes nothing, and an outage of the database is caught up by the next run.
+"""
+
+# Dagster compares the annotation of `context` itself, so annotations are not postponed here.
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import dagster as dg
+
+from observer_core.lake.columns import Column, ColumnType, TableSchema
+from observer_core.lake.schemas import SCHEMAS, Table
+from observer_pipeline import keys
+from observer_pipeline.declaration import declare
+from observer_pipeline.failures import DATABASE_RETRIES, typed_failures
+from observer_pipeline.partitions import day_of
+from observer_pipeline.resources import Deployment
+from observer_pipeline.vocabulary import ROW_COUNT, Group
+
+# What PostgreSQL has of the universe; a test compares it with the warehouse's own declaration, which
+# cannot be imported here without the libraries that talk to the database.
+UNIVERSE_TABLE_SCHEMA = TableSchema(
+    keys.UNIVERSE_TABLE,
+    "One symbol of a trading day's universe.",
+    (
+        Column("trading_day", ColumnType.DATE, "Trading day it is valid for.", required=True),
+        Column("symbol", ColumnType.TEXT, "Short code.", required=True),
+        Column("name", ColumnType.TEXT, "Korean name.", required=True),
+        Column("market", ColumnType.TEXT, "KOSPI or KOSDAQ.", required=True),
+        Column("base_price", ColumnType.INTEGER, "Reference price of the day.", "KRW", required=True),
+        Column("previous_volume", ColumnType.INTEGER, "Volume of the day before.", "shares", required=True),
+        Column("symbols_date", ColumnType.DATE, "Day of the symbols it was made from.", required=True),
+        Column("source", ColumnType.TEXT, "Where those came from.", required=True),
+    ),
+    sort_key=("symbol",),
+    unique_key=("symbol",),
+)
+
+
+def warehouse_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
+    """Returns the tables of the group `warehouse`."""
+    tables = dg.multi_asset(
+        name="warehouse_load",
+        specs=[_table_spec(table, days) for table in keys.WAREHOUSE_TABLES],
+        retry_policy=DATABASE_RETRIES,
+        can_subset=True,
+    )
+    universe = dg.multi_asset(
+        name="warehouse_universe", specs=[_universe_spec(days)], retry_policy=DATABASE_RETRIES
+    )
+    return [tables(_load_tables), universe(_load_universe)]
+
+
+def _table_spec(table: Table, days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
+    return declare(
+        keys.warehouse(table),
+        Group.WAREHOUSE,
+        f"{SCHEMAS[table].description} The day's rows of the lake, in PostgreSQL, one partition a trading "
+        "day. Right when it has as many rows of each hour as the lake.",
+        kinds=("postgres",),
+        deps=(keys.BARS if table is Table.BARS_1M else keys.LAKE[table],),
+        days=days,
+        schema=SCHEMAS[table],
+        code_version="1",
+        relation=f"observer.{table}",
+    )
+
+
+def _universe_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
+    return declare(
+        keys.warehouse(keys.UNIVERSE_TABLE),
+        Group.WAREHOUSE,
+        f"{UNIVERSE_TABLE_SCHEMA.description} The day's universe file, in PostgreSQL. Right when it has the "
+        "file's instruments, each once.",
+        kinds=("postgres",),
+        deps=(keys.UNIVERSE,),
+        days=days,
+        schema=UNIVERSE_TABLE_SCHEMA,
+        code_version="1",
+        relation=f"observer.{keys.UNIVERSE_TABLE}",
+    )
+
+
+def _load_tables(
+    context: dg.AssetExecutionContext, deployment: Deployment
+) -> Iterator[dg.MaterializeResult[None]]:
+    selected = [t for t in keys.WAREHOUSE_TABLES if keys.warehouse(t) in context.selected_asset_keys]
+    yield from _load(context, deployment, selected)
+
+
+def _load_universe(
+    context: dg.AssetExecutionContext, deployment: Deployment
+) -> Iterator[dg.MaterializeResult[None]]:
+    yield from _load(context, deployment, [keys.UNIVERSE_TABLE])
+
+
+def _load(
+    context: dg.AssetExecutionContext, deployment: Deployment, tables: Sequence[str]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Brings the schema up to date and loads what the ledger does not name."""
+    from observer_core import warehouse  # noqa: PLC0415 - loads polars and SQLAlchemy
+
+    day: date = day_of(context.partition_key)
+    engine = warehouse.connect(deployment.settings.database)
+    with typed_failures():
+        for version in warehouse.migrate(engine):
+            context.log.info(f"The schema of the warehouse was brought to version {version}.")
+        for table in tables:
+            done = warehouse.load_table(engine, deployment.paths, warehouse.WarehouseTable(table), day)
+            context.log.info(f"{table}: {done.rows_loaded:,} rows loaded, {done.rows:,} of {day} in all.")
+            yield dg.MaterializeResult(
+                asset_key=keys.warehouse(table),
+                metadata={
+                    ROW_COUNT: dg.MetadataValue.int(done.rows),
+                    "rows_loaded": dg.MetadataValue.int(done.rows_loaded),
+                    "sources_loaded": dg.MetadataValue.int(len(done.loaded)),
+                },
+            )

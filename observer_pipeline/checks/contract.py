@@ -1,0 +1,124 @@
+"""A promise about data, and how a table of promises becomes asset checks.
+
+Invariant: a check's body never raises: what cannot be evaluated is a failed evaluation that shows the
+error (Dagster stores nothing for a check that raises, and the page would keep its last green). The
+step that evaluates a table is one step, because each step of a run costs the database a dozen writes.
+"""
+
+# Dagster compares the annotation of `context` itself, so annotations are not postponed here.
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from observer_core.errors import ExternalError
+from observer_pipeline.checks.verdict import Scalar, Severity, Verdict
+from observer_pipeline.failures import describe
+from observer_pipeline.partitions import day_of, key_of
+from observer_pipeline.resources import Deployment
+
+if TYPE_CHECKING:
+    from observer_pipeline.checks.evidence import DayEvidence
+
+_SEVERITIES = {
+    Severity.WARN: dg.AssetCheckSeverity.WARN,
+    Severity.ERROR: dg.AssetCheckSeverity.ERROR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One promise about one asset.
+
+    Attributes:
+        name: What is promised, as a name.
+        asset: The asset that keeps the promise.
+        promise: The bound and the reason for it, for the UI.
+        judge: Evaluates it for a trading day; pure but for reading its evidence.
+        blocking: Whether a breach keeps downstream assets of the same run from being computed.
+    """
+
+    name: str
+    asset: dg.AssetKey
+    promise: str
+    judge: Callable[["DayEvidence"], Verdict]
+    blocking: bool = False
+
+    @property
+    def spec(self) -> dg.AssetCheckSpec:
+        return dg.AssetCheckSpec(
+            name=self.name, asset=self.asset, description=self.promise, blocking=self.blocking
+        )
+
+
+def contract_checks(name: str, contracts: Sequence[Contract]) -> dg.AssetChecksDefinition:
+    """Returns one step that evaluates a table of contracts for the run's trading day.
+
+    Args:
+        name: Name of the step.
+        contracts: The table; each check of it can also be run alone.
+    """
+    by_key = {contract.spec.key: contract for contract in contracts}
+
+    def evaluate(
+        context: dg.AssetCheckExecutionContext, deployment: Deployment
+    ) -> Iterator[dg.AssetCheckResult]:
+        from observer_pipeline.checks.evidence import DayEvidence  # noqa: PLC0415 - loads polars
+
+        day = _trading_day(context, deployment)
+        evidence = DayEvidence(deployment, day)
+        for key in sorted(context.selected_asset_check_keys, key=lambda key: key.to_user_string()):
+            yield evaluated(by_key[key], evidence)
+
+    return dg.multi_asset_check(name=name, specs=[contract.spec for contract in contracts], can_subset=True)(
+        evaluate
+    )
+
+
+def evaluated(contract: Contract, evidence: "DayEvidence") -> dg.AssetCheckResult:
+    """Evaluates a contract; an error while doing so is a failed evaluation."""
+    try:
+        return result_of(contract.judge(evidence), contract.spec.key, evidence.day)
+    except Exception as error:  # noqa: BLE001 - see the invariant of this module
+        outside = isinstance(error, ExternalError)
+        return dg.AssetCheckResult(
+            asset_key=contract.asset,
+            check_name=contract.name,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN if outside else dg.AssetCheckSeverity.ERROR,
+            description="The contract could not be evaluated.",
+            metadata={**describe(error), "trading_day": key_of(evidence.day)},
+        )
+
+
+def result_of(verdict: Verdict, key: dg.AssetCheckKey, day: date) -> dg.AssetCheckResult:
+    """Returns what Dagster shows of a verdict."""
+    metadata: dict[str, dg.MetadataValue | Scalar] = {
+        "bound": verdict.bound,
+        "observed": verdict.observed,
+        "trading_day": key_of(day),
+    }
+    if verdict.offenders:
+        metadata["offenders"] = dg.MetadataValue.table(_records(verdict.offenders))
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=verdict.passed,
+        severity=_SEVERITIES[verdict.severity],
+        description=verdict.reason,
+        metadata=metadata,
+    )
+
+
+def _records(rows: Sequence[Mapping[str, Scalar]]) -> list[dg.TableRecord]:
+    return [dg.TableRecord(dict(row)) for row in rows]
+
+
+def _trading_day(context: dg.AssetCheckExecutionContext, deployment: Deployment) -> date:
+    """Returns the run's partition; the last trading day where a check is run alone, without one."""
+    if context.has_partition_key:
+        return day_of(context.partition_key)
+    return deployment.last_trading_day()

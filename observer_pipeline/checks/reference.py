@@ -1,0 +1,161 @@
+"""What is promised of token, symbols and universe."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI
+from observer_core.brokers.kis.tokens import RENEW_AHEAD, TokenState
+from observer_core.errors import ExternalError
+from observer_core.reference.symbols import Outcome
+from observer_pipeline import keys
+from observer_pipeline.checks.contract import Contract
+from observer_pipeline.checks.rules import reference as rules
+from observer_pipeline.checks.verdict import Severity, Verdict
+from observer_pipeline.failures import describe
+from observer_pipeline.partitions import key_of
+
+if TYPE_CHECKING:
+    from observer_pipeline.checks.evidence import DayEvidence
+
+_PREFERRED_SOURCE = "kis-master"
+
+# Judged inside the asset: only there it can tell a refusal by the broker from a token that is missing.
+TOKEN_CHECK = dg.AssetCheckSpec(
+    name="token_valid",
+    asset=keys.ACCESS_TOKEN,
+    description=f"The token lasts longer than the {RENEW_AHEAD.total_seconds() / 60:.0f} minutes before its "
+    "end at which it is renewed. A refusal by the broker is a warning with the broker's code: it is "
+    "external, and only an operator can change it.",
+)
+
+
+def judge_token(state: TokenState, now: datetime) -> Verdict:
+    """Judges a token that the broker has given."""
+    return rules.token_valid(state.expires_at, now, needed_for=RENEW_AHEAD)
+
+
+def broker_refused(error: ExternalError, day: date) -> dg.AssetCheckResult:
+    """Returns the token's check where the broker gave none."""
+    return dg.AssetCheckResult(
+        asset_key=TOKEN_CHECK.asset_key,
+        check_name=TOKEN_CHECK.name,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="The broker gave no token.",
+        metadata={**describe(error), "trading_day": key_of(day)},
+    )
+
+
+def _master_files(evidence: DayEvidence) -> Verdict:
+    folder = evidence.paths.master_files(evidence.day)
+    sizes = {}
+    for layout in (KOSPI, KOSDAQ):
+        path = folder / layout.zip_name
+        sizes[layout.zip_name] = path.stat().st_size if path.is_file() else 0
+    return rules.files_kept(sizes)
+
+
+def _symbols_count(evidence: DayEvidence) -> Verdict:
+    count = len({one.code for one in evidence.symbols.instruments})
+    return rules.count_plausible(
+        count, fewest=rules.FEWEST_SYMBOLS, most=rules.MOST_SYMBOLS, what="different symbols"
+    )
+
+
+def _symbols_source(evidence: DayEvidence) -> Verdict:
+    failed = {
+        stage.name: stage.reason
+        for stage in evidence.symbols.stages
+        if stage.outcome in (Outcome.FAILED, Outcome.SKIPPED)
+    }
+    return rules.preferred_source(evidence.symbols.source, preferred=_PREFERRED_SOURCE, failed_stages=failed)
+
+
+def _universe_count(evidence: DayEvidence) -> Verdict:
+    return rules.count_plausible(
+        len({one.code for one in evidence.universe.symbols}),
+        fewest=rules.FEWEST_IN_UNIVERSE,
+        most=rules.MOST_IN_UNIVERSE,
+        what="instruments",
+    )
+
+
+def _universe_adds_up(evidence: DayEvidence) -> Verdict:
+    universe = evidence.universe
+    return rules.adds_up(universe.rows, {"universe": universe.size, **universe.excluded})
+
+
+def _universe_change(evidence: DayEvidence) -> Verdict:
+    earlier = evidence.earlier_universe
+    return rules.change_plausible(
+        evidence.universe.size,
+        earlier.size if earlier else None,
+        largest=rules.LARGEST_CHANGE,
+        what="instruments",
+    )
+
+
+def _universe_date(evidence: DayEvidence) -> Verdict:
+    return rules.dated_for(evidence.day, evidence.universe.symbols_date, severity=Severity.WARN)
+
+
+MASTER_CONTRACTS = (
+    Contract(
+        "both_markets_kept",
+        keys.INSTRUMENT_MASTER,
+        "The raw master files of both markets are kept, none of them empty: the day can be made again from "
+        "them.",
+        _master_files,
+    ),
+)
+
+SYMBOLS_CONTRACTS = (
+    Contract(
+        "count_plausible",
+        keys.SYMBOLS,
+        f"{rules.FEWEST_SYMBOLS:,} to {rules.MOST_SYMBOLS:,} different symbols: both markets list about "
+        "2,700 shares. Blocks the universe: a day swept over a few symbols cannot be repaired (incident "
+        "I-09).",
+        _symbols_count,
+        blocking=True,
+    ),
+    Contract(
+        "from_master_files",
+        keys.SYMBOLS,
+        "The broker's master files have won. Another source is a degraded state, shown as a warning with the "
+        "reason of each stage that failed.",
+        _symbols_source,
+    ),
+)
+
+UNIVERSE_CONTRACTS = (
+    Contract(
+        "size_plausible",
+        keys.UNIVERSE,
+        f"{rules.FEWEST_IN_UNIVERSE:,} to {rules.MOST_IN_UNIVERSE:,} different instruments: the default "
+        "filters keep about 1,600 of both markets.",
+        _universe_count,
+    ),
+    Contract(
+        "exclusions_add_up",
+        keys.UNIVERSE,
+        "Every instrument is in the universe or counted under the one reason that excludes it.",
+        _universe_adds_up,
+    ),
+    Contract(
+        "change_plausible",
+        keys.UNIVERSE,
+        f"The size differs by at most {rules.LARGEST_CHANGE:.0%} from the last earlier day's.",
+        _universe_change,
+    ),
+    Contract(
+        "symbols_of_the_day",
+        keys.UNIVERSE,
+        "It was made from the symbols of the same day; older ones are a failover, shown as a warning.",
+        _universe_date,
+    ),
+)

@@ -1,0 +1,122 @@
+"""Tokens, symbols and the universe are what a trading day needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+from observer_pipeline.checks.verdict import Severity, Verdict
+
+# The predecessor ran whole days with 0 to 30 symbols and nobody saw it (incident I-09). Both markets
+# list about 2,700 shares; the default filter keeps about 1,600 of them.
+FEWEST_SYMBOLS = 1_000
+MOST_SYMBOLS = 6_000
+FEWEST_IN_UNIVERSE = 300
+MOST_IN_UNIVERSE = 3_000
+LARGEST_CHANGE = 0.20
+
+
+def token_valid(expires: datetime | None, now: datetime, *, needed_for: timedelta) -> Verdict:
+    """Judges that an access token is there and stays valid long enough.
+
+    Args:
+        expires: When it ends; None where there is no token.
+        now: The present.
+        needed_for: How long it must last.
+    """
+    left = expires - now if expires else timedelta(0)
+    return Verdict(
+        passed=left >= needed_for,
+        severity=Severity.WARN if left > timedelta(0) else Severity.ERROR,
+        bound=f"{needed_for.total_seconds() / 3600:.1f} h left",
+        observed=f"{max(left, timedelta(0)).total_seconds() / 3600:.1f} h left" if expires else "no token",
+        reason="The token lasts long enough."
+        if left >= needed_for
+        else "The token ends too early; the broker issues a new one on the next refresh.",
+    )
+
+
+def count_plausible(count: int, *, fewest: int, most: int, what: str) -> Verdict:
+    """Judges that a count lies between two bounds that a real market does not leave."""
+    return Verdict(
+        passed=fewest <= count <= most,
+        severity=Severity.ERROR,
+        bound=f"{fewest:,} to {most:,} {what}",
+        observed=count,
+        reason=f"{count:,} {what}.",
+    )
+
+
+def change_plausible(count: int, previous: int | None, *, largest: float, what: str) -> Verdict:
+    """Judges that a count changed by no more than a share of the day before.
+
+    Args:
+        count: Today's count.
+        previous: The last earlier count; None on the first day of a deployment.
+        largest: Largest change as a share of the earlier count.
+        what: What is counted.
+    """
+    change = abs(count - previous) / previous if previous else 0.0
+    return Verdict(
+        passed=change <= largest,
+        severity=Severity.WARN,
+        bound=f"{largest:.0%}",
+        observed=f"{change:.1%}",
+        reason=f"{count:,} {what} after {previous:,}." if previous else f"{count:,} {what}, the first day.",
+    )
+
+
+def preferred_source(source: str, *, preferred: str, failed_stages: Mapping[str, str]) -> Verdict:
+    """Judges that the first stage of the fallback order has won; another one is a degraded state."""
+    return Verdict(
+        passed=source == preferred,
+        severity=Severity.WARN,
+        bound=preferred,
+        observed=source,
+        offenders=[{"stage": stage, "reason": reason} for stage, reason in failed_stages.items()],
+        reason="The symbols come from the broker's master files."
+        if source == preferred
+        else f"The symbols come from {source}, because {preferred} failed.",
+    )
+
+
+def dated_for(day: date, found: date, *, severity: Severity) -> Verdict:
+    """Judges that a file speaks of the day it is used for."""
+    return Verdict(
+        passed=found == day,
+        severity=severity,
+        bound=day.isoformat(),
+        observed=found.isoformat(),
+        reason="It is of the day itself." if found == day else "It is of another day.",
+    )
+
+
+def files_kept(sizes: Mapping[str, int]) -> Verdict:
+    """Judges that every file is there and none is empty.
+
+    Args:
+        sizes: File -> bytes; 0 where it is missing.
+    """
+    missing = [name for name, size in sizes.items() if size == 0]
+    return Verdict(
+        passed=not missing,
+        severity=Severity.ERROR,
+        bound=len(sizes),
+        observed=len(sizes) - len(missing),
+        offenders=[{"file": name} for name in missing],
+        reason=f"Missing or empty: {', '.join(missing)}." if missing else "All files are kept.",
+    )
+
+
+def adds_up(total: int, parts: Mapping[str, int]) -> Verdict:
+    """Judges that counted parts are a whole, so that nothing was dropped without a reason."""
+    return Verdict(
+        passed=sum(parts.values()) == total,
+        severity=Severity.ERROR,
+        bound=total,
+        observed=sum(parts.values()),
+        offenders=[{"part": name, "count": count} for name, count in parts.items()]
+        if sum(parts.values()) != total
+        else (),
+        reason=f"{total:,} = " + " + ".join(f"{count:,} {name}" for name, count in parts.items() if count),
+    )

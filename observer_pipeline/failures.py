@@ -1,0 +1,97 @@
+"""How an error of the kernel ends a Dagster step.
+
+Invariant: the class of the error alone decides whether the step is tried again, and the failure shows
+whose fault it is, so that a refusal by the broker is never read as a violation of our own contracts.
+Retries happen at this one level, and for assets that ask a remote side: what is computed from our own files
+fails the same way each time. Run retries are for lost processes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import dagster as dg
+
+from observer_core.errors import (
+    BrokerError,
+    BrokerRetryableError,
+    ConfigurationError,
+    ConservationError,
+    DatabaseUnavailableError,
+    ExternalError,
+    InputError,
+    NetworkError,
+    ObserverError,
+    StorageError,
+)
+from observer_core.logs import redact
+
+# After 35 and 105 seconds: the broker gives out one token a minute, so the second one is sure to ask anew.
+BROKER_RETRIES = dg.RetryPolicy(max_retries=2, delay=35, backoff=dg.Backoff.LINEAR)
+# A server that restarts is back within seconds; a longer outage is caught up by the next run.
+DATABASE_RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+
+
+class Cause(StrEnum):
+    """Whose fault a failure is."""
+
+    BROKER = "external: broker"
+    NETWORK = "external: network"
+    DATABASE = "external: database"
+    EXTERNAL = "external"
+    CONFIGURATION = "configuration"
+    INPUT = "unreadable input"
+    STORAGE = "storage"
+    CONSERVATION = "rows lost or doubled"
+    PROGRAM = "program"
+
+
+_CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
+    (BrokerError, Cause.BROKER),
+    (NetworkError, Cause.NETWORK),
+    (DatabaseUnavailableError, Cause.DATABASE),
+    (ExternalError, Cause.EXTERNAL),
+    (ConfigurationError, Cause.CONFIGURATION),
+    (InputError, Cause.INPUT),
+    (StorageError, Cause.STORAGE),
+    (ConservationError, Cause.CONSERVATION),
+)
+_PASSING = (NetworkError, BrokerRetryableError, DatabaseUnavailableError)
+
+
+def cause_of(error: BaseException) -> Cause:
+    """Returns whose fault an error is."""
+    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.PROGRAM)
+
+
+def describe(error: BaseException) -> dict[str, dg.MetadataValue]:
+    """Returns what an operator needs to know about an error, without secrets."""
+    shown: dict[str, dg.MetadataValue] = {
+        "cause": dg.MetadataValue.text(cause_of(error).value),
+        "error": dg.MetadataValue.text(f"{type(error).__name__}: {redact(str(error))}"),
+    }
+    if isinstance(error, ObserverError) and error.remedy:
+        shown["remedy"] = dg.MetadataValue.text(error.remedy)
+    if isinstance(error, BrokerError):
+        shown["broker_code"] = dg.MetadataValue.text(error.code)
+    return shown
+
+
+def failure_of(error: ObserverError) -> dg.Failure:
+    """Returns the failure that ends a step because of an error."""
+    return dg.Failure(
+        description=redact(str(error)),
+        metadata=describe(error),
+        allow_retries=isinstance(error, _PASSING),
+    )
+
+
+@contextmanager
+def typed_failures() -> Iterator[None]:
+    """Turns the kernel's errors into failures; anything else is a bug and passes as it is."""
+    try:
+        yield
+    except ObserverError as error:
+        raise failure_of(error) from error

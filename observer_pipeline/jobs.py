@@ -1,0 +1,70 @@
+"""The three jobs, named by intent; each run belongs to one trading day.
+
+Invariant: every asset that is computed belongs to one of them, and every check of it, so that nothing is
+refreshed by hand only. Schedules, the sensor and the conductor of the local stack ask for the same jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from observer_core.lake.schemas import JOURNAL_TABLES
+from observer_pipeline import keys
+from observer_pipeline.vocabulary import Tag
+
+REFRESH_REFERENCE = "refresh_reference"
+COMPACT_HOURS = "compact_hours"
+CLOSE_DAY = "close_day"
+
+_REFERENCE = (
+    keys.ACCESS_TOKEN,
+    keys.INSTRUMENT_MASTER,
+    keys.SYMBOLS,
+    keys.UNIVERSE,
+    keys.warehouse(keys.UNIVERSE_TABLE),
+)
+_OBSERVED = (keys.COLLECTOR, keys.SCALP_JOURNAL, keys.SWING_JOURNAL)
+_COMPACTED = (
+    *(keys.LAKE[table] for table in JOURNAL_TABLES),
+    keys.BARS,
+    *(keys.warehouse(table) for table in keys.WAREHOUSE_TABLES),
+)
+
+
+def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
+    """Returns the jobs."""
+    return [
+        dg.define_asset_job(
+            REFRESH_REFERENCE,
+            _with_checks(_REFERENCE),
+            description="Before the session: token, raw master files, symbols and universe of the day. "
+            "Files of a date are written once, so a rerun shows the same.",
+            tags=_limits(timedelta(minutes=15)),
+        ),
+        dg.define_asset_job(
+            COMPACT_HOURS,
+            _with_checks(_COMPACTED, _OBSERVED),
+            description="During the day: observes the journal, compacts the hours that are over, renews "
+            "the bars and loads what PostgreSQL does not hold yet.",
+            tags=_limits(timedelta(minutes=30)),
+        ),
+        dg.define_asset_job(
+            CLOSE_DAY,
+            _with_checks((*_COMPACTED, keys.DAY_CLOSE), _OBSERVED),
+            description="After the last data: compacts everything that is sealed, loads it, makes the "
+            "day's files and judges the whole day. Run again, it takes late segments in.",
+            tags=_limits(timedelta(hours=1)),
+        ),
+    ]
+
+
+def _with_checks(computed: Sequence[dg.AssetKey], observed: Sequence[dg.AssetKey] = ()) -> dg.AssetSelection:
+    """Returns assets with their checks, and the checks alone of what others make."""
+    return dg.AssetSelection.assets(*computed) | dg.AssetSelection.checks_for_assets(*observed)
+
+
+def _limits(longest: timedelta) -> dict[str, str]:
+    return {Tag.MAX_RUNTIME: str(int(longest.total_seconds()))}

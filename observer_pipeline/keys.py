@@ -1,0 +1,47 @@
+"""The key of every asset.
+
+Invariant: an asset is named here once; edges, checks, jobs and tests use the name, so that a renamed
+asset is renamed everywhere or nowhere.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import dagster as dg
+
+from observer_core.lake.schemas import JOURNAL_TABLES, Table
+
+KIS_REST = dg.AssetKey("kis_rest_api")
+KIS_MASTER_SERVER = dg.AssetKey("kis_master_server")
+KIS_WEBSOCKET = dg.AssetKey("kis_websocket")
+ACCESS_TOKEN = dg.AssetKey("kis_access_token")
+
+INSTRUMENT_MASTER = dg.AssetKey("instrument_master")
+SYMBOLS = dg.AssetKey("symbols")
+UNIVERSE = dg.AssetKey("universe")
+
+COLLECTOR = dg.AssetKey("collector")
+SCALP_JOURNAL = dg.AssetKey("scalp_journal")
+SWING_JOURNAL = dg.AssetKey("swing_journal")
+
+LAKE = MappingProxyType({table: dg.AssetKey(table.value) for table in JOURNAL_TABLES})
+BARS = dg.AssetKey(Table.BARS_1M.value)
+
+# Books stay in the lake.
+WAREHOUSE_TABLES = (
+    Table.SCALP_TRADES,
+    Table.SWING_SNAPSHOTS,
+    Table.MARKET_EVENTS,
+    Table.GAPS,
+    Table.BARS_1M,
+)
+
+UNIVERSE_TABLE = "universe"
+
+DAY_CLOSE = dg.AssetKey("day_close")
+
+
+def warehouse(table: str) -> dg.AssetKey:
+    """Returns the key of a table in PostgreSQL."""
+    return dg.AssetKey(["warehouse", str(table)])

@@ -1,0 +1,109 @@
+"""When the jobs run by themselves, on the real clock.
+
+Invariant: every schedule asks the exchange's calendar and says in words why it does nothing; a tick that
+is repeated asks for the same run (`run_key`) and not for a second one.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+
+from observer_core.market.calendar import MarketCalendar
+from observer_pipeline.jobs import CLOSE_DAY, COMPACT_HOURS, REFRESH_REFERENCE
+from observer_pipeline.partitions import TIME_ZONE, key_of
+from observer_pipeline.resources import Deployment
+from observer_pipeline.sealed import sealed_hours
+from observer_pipeline.vocabulary import Tag
+
+_ONLY_REAL = (
+    " Runs by itself on the real clock only; on a virtual clock the conductor of the local stack asks for "
+    "the job."
+)
+
+
+def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
+    """Returns the schedules.
+
+    Args:
+        running: Whether they are on by default.
+    """
+    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+    refresh = dg.schedule(
+        name="refresh_before_session",
+        cron_schedule="30 7 * * *",
+        execution_timezone=TIME_ZONE,
+        job_name=REFRESH_REFERENCE,
+        default_status=status,
+        description="07:30 on trading days: symbols and universe are there before the first session (08:00)."
+        + _ONLY_REAL,
+    )
+    compact = dg.schedule(
+        name="compact_closed_hours",
+        cron_schedule="5 8-19 * * *",
+        execution_timezone=TIME_ZONE,
+        job_name=COMPACT_HOURS,
+        default_status=status,
+        description="Five minutes after each hour of a trading day, if the collector has sealed segments "
+        "of an hour that is over." + _ONLY_REAL,
+    )
+    close = dg.schedule(
+        name="close_after_session",
+        cron_schedule="10 20 * * *",
+        execution_timezone=TIME_ZONE,
+        job_name=CLOSE_DAY,
+        default_status=status,
+        description="20:10 on trading days: the last data came at 20:00, on shifted days as well."
+        + _ONLY_REAL,
+    )
+    return [refresh(refresh_before_session), compact(compact_closed_hours), close(close_after_session)]
+
+
+def refresh_before_session(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Asks for the reference data of a trading day."""
+    day = context.scheduled_execution_time.date()
+    return _closed(day) or _request(day, REFRESH_REFERENCE, key_of(day))
+
+
+def compact_closed_hours(
+    context: dg.ScheduleEvaluationContext, deployment: Deployment
+) -> dg.RunRequest | dg.SkipReason:
+    """Asks for the compaction of what was sealed."""
+    now = context.scheduled_execution_time
+    day = now.date()
+    closed = _closed(day)
+    if closed is not None:
+        return closed
+    hours = {hour for hour in sealed_hours(deployment.paths, day) if hour < now.hour}
+    if not hours:
+        return dg.SkipReason(f"The collector has sealed no segment of {key_of(day)} before {now:%H}:00.")
+    return _request(day, COMPACT_HOURS, f"{key_of(day)} {now:%H}:00")
+
+
+def close_after_session(
+    context: dg.ScheduleEvaluationContext, deployment: Deployment
+) -> dg.RunRequest | dg.SkipReason:
+    """Asks for the close of a trading day."""
+    day = context.scheduled_execution_time.date()
+    closed = _closed(day)
+    if closed is not None:
+        return closed
+    if not sealed_hours(deployment.paths, day):
+        return dg.SkipReason(
+            f"The collector has sealed no segment of {key_of(day)}: there is nothing to close."
+        )
+    return _request(day, CLOSE_DAY, key_of(day))
+
+
+def _closed(day: date) -> dg.SkipReason | None:
+    reason = MarketCalendar().closure(day)
+    return None if reason is None else dg.SkipReason(f"KRX closed on {day:%A}, {key_of(day)}: {reason}.")
+
+
+def _request(day: date, job: str, run_key: str) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=f"{job} {run_key}",
+        partition_key=key_of(day),
+        tags={Tag.TRADING_DAY: key_of(day), Tag.TRIGGER: "schedule"},
+    )

@@ -1,0 +1,198 @@
+"""What goes wrong outside is shown as external, what goes wrong inside as ours; neither is ever silent."""
+
+import json
+import zlib
+
+import dagster as dg
+import polars as pl
+import pytest
+from dagster._core.errors import DagsterUnknownPartitionError
+
+from observer_core.errors import (
+    BrokerCredentialError,
+    BrokerRetryableError,
+    ConservationError,
+    DatabaseUnavailableError,
+    NetworkError,
+    StorageError,
+)
+from observer_pipeline.failures import failure_of
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "retried"),
+    [
+        (BrokerCredentialError("EGW00103", "refused"), "external: broker", False),
+        (BrokerRetryableError("EGW00201", "too many"), "external: broker", True),
+        (NetworkError("no answer"), "external: network", True),
+        (DatabaseUnavailableError("no answer"), "external: database", True),
+        (StorageError("damaged", remedy="Restore it."), "storage", False),
+        (ConservationError("1 row is missing"), "rows lost or doubled", False),
+    ],
+)
+def test_the_class_of_an_error_decides_cause_and_retry(error, cause, retried):
+    failure = failure_of(error)
+    assert failure.metadata["cause"].value == cause
+    assert failure.allow_retries is retried
+
+
+def test_a_refused_key_is_an_external_failure_and_the_universe_is_built_all_the_same(deployment):
+    """EGW00103: the broker does not know the app key (broker reference, 2.2); incident I-02."""
+    deployment.set_environment(KIS_APP_KEY="P" + "0" * 35)
+    with deployment.broker():
+        run = deployment.run("refresh_reference")
+    assert not run.success
+    assert set(run.failures) == {"kis_access_token"}
+    shown = run.failures["kis_access_token"].user_failure_data
+    assert shown.metadata["cause"].value == "external: broker"
+    assert shown.metadata["broker_code"].value == "EGW00103"
+    check = run.checks["kis_access_token:token_valid"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.metadata["cause"].value == "external: broker"
+    assert run.rows["universe"] == run.rows["warehouse/universe"] > 1000
+
+
+def test_without_the_brokers_files_the_next_source_is_used_and_shown_as_degraded(deployment):
+    """Nobody answers at KIS_MASTER_URL: the packaged listing wins, as a warning (incident I-09)."""
+    with deployment.broker(with_master_files=False):
+        run = deployment.run("refresh_reference")
+    assert run.success, run.failures
+    assert "instrument_master" not in run.metadata
+    assert run.metadata["symbols"]["source"].value == "packaged-listing"
+    stages = {one.data["stage"]: one.data["outcome"] for one in run.metadata["symbols"]["stages"].records}
+    assert stages == {"kis-master": "failed", "last-good": "skipped", "packaged-listing": "used"}
+    degraded = run.checks["symbols:from_master_files"]
+    assert (degraded.passed, degraded.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert run.rows["universe"] > 1000
+
+
+def test_no_secret_reaches_the_event_log(deployment):
+    """App key, secret, token and the database's password stand in no event of a run (incident I-28)."""
+    with deployment.broker():
+        run = deployment.run("refresh_reference")
+    assert run.success, run.failures
+    cache = json.loads((deployment.paths.data / "cache" / "token_cache.json").read_text())
+    token = next(iter(cache["entries"].values()))["access_token"]["value"]
+    secrets = [token, *(deployment.environment[name] for name in ("KIS_APP_KEY", "KIS_APP_SECRET", "DB_PASSWORD"))]
+    for entry in deployment.instance.all_logs(run.result.run_id):
+        text = dg.serialize_value(entry)
+        assert not [secret for secret in secrets if secret in text]
+
+
+def test_a_missing_mount_is_named(deployment):
+    deployment.set_environment(OBSERVER_SNAPSHOT_DIR=str(deployment.paths.data / "elsewhere"))
+    run = deployment.run("compact_hours")
+    assert not run.success
+    assert "OBSERVER_SNAPSHOT_DIR" in str(run.result.all_events[-1].event_specific_data)
+
+
+@pytest.mark.parametrize("day", ["2026-09-25", "2026-09-19", "2026-01-01"])
+def test_a_day_without_a_session_is_refused(deployment, day):
+    with pytest.raises(DagsterUnknownPartitionError, match=day):
+        deployment.defs.resolve_job_def("compact_hours").execute_in_process(
+            instance=deployment.instance, partition_key=day
+        )
+
+
+def test_a_day_is_not_closed_while_its_data_comes(refreshed):
+    refreshed.journalist().write(9)
+    refreshed.set_clock(refreshed.at(15, 0))
+    run = refreshed.run("close_day")
+    assert set(run.failures) == {"day_close"}
+    assert "data of 2026-09-15 ends at 20:00" in run.failures["day_close"].user_failure_data.description
+
+
+def test_a_hole_in_continuous_trading_is_an_error_with_its_size(refreshed):
+    refreshed.journalist().write(9, 10, holes=2)
+    refreshed.set_clock(refreshed.at(11, 1))
+    run = refreshed.run("compact_hours")
+    assert run.success, run.failures
+    assert set(run.failed_checks) == {"gaps:no_holes"}
+    check = run.checks["gaps:no_holes"]
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    offenders = [record.data for record in check.metadata["offenders"].records]
+    assert [one["missing_volume"] for one in offenders] == [20, 20]
+    assert run.rows["warehouse/gaps"] == 2
+
+
+def test_a_trade_beyond_the_days_limits_is_an_error(refreshed):
+    journalist = refreshed.journalist()
+    symbol, base = journalist.first_symbol
+    journalist.set_price(symbol, base * 2)
+    journalist.write(9, 10)
+    refreshed.set_clock(refreshed.at(11, 1))
+    run = refreshed.run("compact_hours")
+    assert set(run.failed_checks) == {"scalp_trades:prices_within_limits"}
+    offender = run.checks["scalp_trades:prices_within_limits"].metadata["offenders"].records[0].data
+    assert (offender["symbol"], offender["base_price"], offender["highest"]) == (symbol, base, base * 2)
+
+
+def test_a_line_that_is_not_understood_is_quarantined_counted_and_shown(refreshed):
+    """The line is kept, the sums still hold, and people see it (incident I-03)."""
+    journalist = refreshed.journalist()
+    journalist.write(9, 10, unreadable=2)
+    refreshed.set_clock(refreshed.at(11, 1))
+    run = refreshed.run("compact_hours")
+    assert run.success, run.failures
+    assert set(run.failed_checks) == {"scalp_journal:nothing_quarantined"}
+    kept = run.checks["scalp_journal:nothing_quarantined"]
+    assert (kept.severity, kept.metadata["observed"].value) == (dg.AssetCheckSeverity.WARN, 2)
+    assert run.checks["scalp_trades:journal_is_in_lake"].metadata["bound"].value == journalist.told.trades + 2
+
+
+def test_a_lost_row_keeps_bars_and_postgresql_from_inheriting_the_loss(refreshed):
+    refreshed.journalist().write(9, 10)
+    refreshed.set_clock(refreshed.at(11, 1))
+    assert refreshed.run("compact_hours").success
+    path = refreshed.paths.lake_hour("scalp_trades", refreshed.day, 9)
+    pl.read_parquet(path).slice(1).write_parquet(path)
+    run = refreshed.run("compact_hours")
+    assert not run.success
+    broken = run.checks["scalp_trades:journal_is_in_lake"]
+    assert (broken.passed, broken.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert broken.metadata["offenders"].records[0].data == {
+        "hour": 9, "journaled": 9, "in_lake": 8, "quarantined": 0, "missing": 1,
+    }  # fmt: skip
+    assert "bars_1m" not in run.metadata
+    assert "warehouse/scalp_trades" not in run.metadata
+
+
+def test_a_contract_that_cannot_be_evaluated_fails_with_the_error(refreshed):
+    """Dagster keeps no evaluation of a check that raises; ours is kept, and tells why."""
+    refreshed.journalist().write(9, 10)
+    refreshed.paths.symbols(refreshed.day).write_text("{")
+    refreshed.set_clock(refreshed.at(11, 1))
+    run = refreshed.run("compact_hours")
+    assert run.success, run.failures
+    check = run.checks["scalp_trades:prices_within_limits"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "symbols_20260915.json cannot be read" in check.metadata["error"].value
+
+
+def test_an_outage_of_the_database_leaves_no_day_open_and_is_caught_up(refreshed):
+    journalist = refreshed.journalist()
+    journalist.write(*range(9, 20))
+    refreshed.set_clock(refreshed.at(20, 10))
+    port = refreshed.environment["DB_PORT"]
+    refreshed.set_environment(DB_PORT="9")
+    run = refreshed.run("close_day")
+    assert set(run.failures) == {"warehouse_load"}
+    assert run.failures["warehouse_load"].user_failure_data.metadata["cause"].value == "external: database"
+    assert run.rows["day_close"] == journalist.told.records
+    refreshed.set_environment(DB_PORT=port)
+    again = refreshed.run("close_day")
+    assert again.success, again.failures
+    assert again.failed_checks == {}
+    assert again.rows["warehouse/scalp_trades"] == journalist.told.trades
+
+
+def test_an_unfinished_segment_of_a_finished_hour_is_reported(refreshed):
+    """A collector that stopped without sealing: a warning in the day, an error at its end."""
+    refreshed.journalist().write(9, 10)
+    folder = refreshed.paths.data / "assets" / "scalp" / "20260915"
+    body = b'{"v":1'
+    (folder / "0_10_000009.jsonl.open").write_bytes(body + b',"crc":"%08x"}\n' % zlib.crc32(body))
+    refreshed.set_clock(refreshed.at(12, 1))
+    check = refreshed.run("compact_hours").checks["collector:finished_hours_sealed"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert [record.data["segment"] for record in check.metadata["offenders"].records] == ["0_10_000009"]

@@ -1,0 +1,136 @@
+"""Rules that every asset, check and job of the graph keeps, and a snapshot that shows each change in review."""
+
+import os
+from difflib import unified_diff
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from observer_core.warehouse.tables import WAREHOUSE_SCHEMAS, WAREHOUSE_TABLES, WarehouseTable
+from observer_pipeline import keys
+from observer_pipeline.assets.warehouse import UNIVERSE_TABLE_SCHEMA
+from observer_pipeline.definitions import build_defs
+
+DEFS = build_defs(clock="real")
+SPECS = {spec.key: spec for spec in DEFS.resolve_all_asset_specs()}
+GRAPH = DEFS.resolve_asset_graph()
+COMPUTED = {key for key in SPECS if GRAPH.get(key).is_executable}
+CHECKS = {key: GRAPH.get_check_spec(key) for key in GRAPH.asset_check_keys}
+NOT_TABULAR = {"kis_access_token", "instrument_master", "day_close"}
+SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
+
+
+def named(specs):
+    return pytest.mark.parametrize("spec", specs, ids=lambda spec: spec.key.to_user_string())
+
+
+@named(SPECS.values())
+def test_every_asset_tells_a_reader_what_it_is(spec):
+    assert len(spec.description) > 80
+    assert "Right " in spec.description, "a description says when the asset is right"
+    assert spec.group_name in {"broker", "reference", "feed", "lake", "warehouse", "operations"}
+    assert spec.owners == ["team:observer"]
+    assert spec.kinds
+
+
+@named([SPECS[key] for key in sorted(COMPUTED)])
+def test_every_computed_asset_has_partitions_a_version_and_a_check(spec):
+    assert spec.partitions_def == SPECS[keys.SCALP_JOURNAL].partitions_def
+    assert spec.code_version
+    assert any(check.asset_key == spec.key for check in CHECKS)
+
+
+@named([SPECS[key] for key in sorted(COMPUTED) if key.to_user_string() not in NOT_TABULAR])
+def test_every_table_declares_its_columns(spec):
+    columns = spec.metadata["dagster/column_schema"].columns
+    assert columns
+    assert all(column.description and column.type for column in columns)
+
+
+def test_lineage_leads_from_the_broker_to_postgresql_without_loose_ends():
+    for spec in SPECS.values():
+        assert {dep.asset_key for dep in spec.deps} <= SPECS.keys()
+    assert {keys.KIS_WEBSOCKET, keys.COLLECTOR, keys.SCALP_JOURNAL, keys.BARS} <= above(keys.warehouse("bars_1m"))
+    universe = above(keys.warehouse("universe"))
+    assert {keys.KIS_MASTER_SERVER, keys.INSTRUMENT_MASTER, keys.SYMBOLS, keys.UNIVERSE} <= universe
+
+
+def above(key: dg.AssetKey) -> set[dg.AssetKey]:
+    """Returns everything that an asset is made from."""
+    found, waiting = set(), [key]
+    while waiting:
+        parents = {dep.asset_key for dep in SPECS[waiting.pop()].deps} - found
+        found |= parents
+        waiting += parents
+    return found
+
+
+def test_the_jobs_cover_every_computed_asset_and_every_check():
+    names = ("refresh_reference", "compact_hours", "close_day")
+    jobs = [DEFS.resolve_job_def(name) for name in names]
+    assert all(job.description and int(job.tags["dagster/max_runtime"]) for job in jobs)
+    assert set().union(*(job.asset_layer.selected_asset_keys for job in jobs)) >= COMPUTED
+    assert set().union(*(job.asset_layer.asset_graph.asset_check_keys for job in jobs)) == CHECKS.keys()
+
+
+@pytest.mark.parametrize("key", CHECKS, ids=lambda key: f"{key.asset_key.to_user_string()}:{key.name}")
+def test_every_check_states_its_bound_and_reason(key):
+    assert len(CHECKS[key].description) > 40
+
+
+def test_only_checks_whose_breach_poisons_other_data_block():
+    blocking = {f"{key.asset_key.to_user_string()}:{key.name}" for key, spec in CHECKS.items() if spec.blocking}
+    tables = ("scalp_trades", "scalp_quotes", "swing_snapshots", "market_events", "raw_records", "gaps")
+    assert blocking == {
+        "symbols:count_plausible",
+        "bars_1m:bars_hold_trades",
+        "bars_1m:schema_as_declared",
+        *(f"{table}:{check}" for table in tables for check in ("journal_is_in_lake", "schema_as_declared")),
+    }
+
+
+def test_only_assets_that_ask_a_remote_side_are_retried():
+    retried = {
+        node.name for node in DEFS.resolve_job_def("refresh_reference").all_node_defs
+        if isinstance(node, dg.OpDefinition) and node.retry_policy
+    } | {
+        node.name for node in DEFS.resolve_job_def("close_day").all_node_defs
+        if isinstance(node, dg.OpDefinition) and node.retry_policy
+    }  # fmt: skip
+    assert retried == {"kis_access_token", "warehouse_universe", "warehouse_load"}
+
+
+def test_the_warehouses_tables_are_those_of_the_graph():
+    assert {keys.warehouse(table) for table in WAREHOUSE_TABLES} == {
+        key for key in SPECS if key.path[0] == "warehouse"
+    }
+    assert WAREHOUSE_SCHEMAS[WarehouseTable.UNIVERSE].columns == UNIVERSE_TABLE_SCHEMA.columns
+
+
+def test_the_graph_is_the_one_that_was_reviewed():
+    """Set UPDATE_SNAPSHOT=1 to accept a change of the graph; the file then shows it in review."""
+    shown = describe()
+    if os.environ.get("UPDATE_SNAPSHOT"):
+        SNAPSHOT.write_text(shown)
+    difference = unified_diff(SNAPSHOT.read_text().splitlines(), shown.splitlines(), "reviewed", "now", lineterm="")
+    assert "\n".join(difference) == ""
+
+
+def describe() -> str:
+    """Returns the graph as text, an asset a paragraph."""
+    lines = []
+    for key in sorted(SPECS):
+        spec = SPECS[key]
+        columns = spec.metadata.get("dagster/column_schema")
+        lines += [
+            f"{key.to_user_string()}{'' if key in COMPUTED else ' (external)'}",
+            f"  group {spec.group_name}, kinds {' '.join(sorted(spec.kinds))}, version {spec.code_version}",
+            f"  from {' '.join(sorted(dep.asset_key.to_user_string() for dep in spec.deps)) or 'nothing'}",
+            f"  partitions {'trading days' if spec.partitions_def else 'none'},"
+            f" columns {len(columns.columns) if columns else 'none'}",
+        ]
+        for check in sorted((one for one in CHECKS if one.asset_key == key), key=lambda one: one.name):
+            lines.append(f"  check {check.name}{' (blocking)' if CHECKS[check].blocking else ''}")
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,103 @@
+"""Schedules ask the exchange's calendar, and say in words why they do nothing."""
+
+from datetime import date, datetime, timedelta, timezone
+
+import dagster as dg
+import pytest
+
+from observer_pipeline.definitions import build_defs
+from observer_pipeline.resources import Deployment
+from observer_pipeline.schedules import close_after_session, compact_closed_hours, refresh_before_session
+
+KST = timezone(timedelta(hours=9))
+
+
+def tick(evaluate, moment: datetime, deployment=None):
+    context = dg.build_schedule_context(scheduled_execution_time=moment.replace(tzinfo=KST))
+    return evaluate(context) if deployment is None else evaluate(context, deployment)
+
+
+@pytest.fixture
+def resource(mounts) -> Deployment:
+    return Deployment(time_source=mounts.environment["OBSERVER_CLOCK"])
+
+
+@pytest.mark.parametrize(
+    ("day", "words"),
+    [
+        (date(2026, 1, 1), "New Year"),
+        (date(2026, 2, 17), "Korean New Year"),
+        (date(2026, 9, 20), "weekend"),
+        (date(2026, 6, 3), "Local Election"),
+    ],
+)
+def test_nothing_is_refreshed_while_the_exchange_is_closed(day, words):
+    skipped = tick(refresh_before_session, datetime(day.year, day.month, day.day, 7, 30))
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message.startswith(f"KRX closed on {day:%A}, {day}: ")
+    assert words.lower() in skipped.skip_message.lower()
+
+
+@pytest.mark.parametrize("day", [date(2026, 1, 2), date(2026, 9, 15), date(2026, 11, 19)])
+def test_each_trading_day_is_refreshed_once(day):
+    """The first session of the year and the exam day begin late, but they are trading days."""
+    asked = tick(refresh_before_session, datetime(day.year, day.month, day.day, 7, 30))
+    again = tick(refresh_before_session, datetime(day.year, day.month, day.day, 7, 30))
+    assert asked.partition_key == day.isoformat()
+    assert asked.run_key == again.run_key
+    assert asked.tags["observer/trading_day"] == day.isoformat()
+
+
+def test_compaction_waits_for_sealed_segments(resource):
+    now = datetime(2026, 9, 15, 10, 5)
+    skipped = tick(compact_closed_hours, now, resource)
+    assert "sealed no segment of 2026-09-15" in skipped.skip_message
+
+
+def test_compaction_and_close_run_once_something_is_sealed(mounts, resource):
+    seal(mounts, "0_09_000001")
+    hourly = tick(compact_closed_hours, datetime(2026, 9, 15, 10, 5), resource)
+    assert (hourly.partition_key, hourly.run_key) == ("2026-09-15", "compact_hours 2026-09-15 10:00")
+    close = tick(close_after_session, datetime(2026, 9, 15, 20, 10), resource)
+    assert close.partition_key == "2026-09-15"
+
+
+def test_an_hour_that_is_not_over_is_not_compacted(mounts, resource):
+    """A segment that was sealed for its size belongs to an hour that still grows."""
+    seal(mounts, "0_10_000001")
+    assert isinstance(tick(compact_closed_hours, datetime(2026, 9, 15, 10, 5), resource), dg.SkipReason)
+
+
+def test_a_day_without_a_journal_is_not_closed(resource):
+    skipped = tick(close_after_session, datetime(2026, 9, 15, 20, 10), resource)
+    assert "nothing to close" in skipped.skip_message
+
+
+def test_holidays_are_not_closed(resource):
+    assert "KRX closed" in tick(close_after_session, datetime(2026, 9, 25, 20, 10), resource).skip_message
+    assert "KRX closed" in tick(compact_closed_hours, datetime(2026, 9, 25, 10, 5), resource).skip_message
+
+
+@pytest.mark.parametrize(("clock", "expected"), [("real", True), ("shared:/tmp/clock", False)])
+def test_everything_runs_by_itself_on_the_real_clock_only(clock, expected):
+    repository = build_defs(clock=clock).get_repository_def()
+    schedules = [one.default_status is dg.DefaultScheduleStatus.RUNNING for one in repository.schedule_defs]
+    sensors = [one.default_status is dg.DefaultSensorStatus.RUNNING for one in repository.sensor_defs]
+    assert schedules == [expected] * 3
+    assert sensors == [expected]
+
+
+def test_schedules_tick_on_korean_time():
+    repository = build_defs(clock="real").get_repository_def()
+    crons = {one.name: (one.cron_schedule, one.execution_timezone) for one in repository.schedule_defs}
+    assert crons == {
+        "refresh_before_session": ("30 7 * * *", "Asia/Seoul"),
+        "compact_closed_hours": ("5 8-19 * * *", "Asia/Seoul"),
+        "close_after_session": ("10 20 * * *", "Asia/Seoul"),
+    }
+
+
+def seal(deployment, stem: str) -> None:
+    folder = deployment.paths.data / "assets" / "scalp" / "20260915"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{stem}.manifest.json").write_text("{}")

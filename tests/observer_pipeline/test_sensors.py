@@ -1,0 +1,67 @@
+"""A day that changed after its close is closed again; one that cannot be closed is not asked for without end."""
+
+import dagster as dg
+import pytest
+from dagster import DagsterRunStatus
+
+from observer_pipeline.resources import Deployment
+from observer_pipeline.sensors import unfinished_days
+
+
+@pytest.fixture
+def sealed(mounts):
+    """The day's journal: two sealed segments."""
+    seal(mounts, "0_09_000001")
+    seal(mounts, "0-swing_09_000001")
+    return mounts
+
+
+def seal(deployment, stem: str) -> None:
+    folder = deployment.paths.data / "assets" / "scalp" / "20260915"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{stem}.manifest.json").write_text("{}")
+
+
+def evaluate(deployment, cursor: str | None = None):
+    context = dg.build_sensor_context(instance=deployment.instance, cursor=cursor)
+    resource = Deployment(time_source=deployment.environment["OBSERVER_CLOCK"])
+    results = list(unfinished_days(context, resource))
+    return [one for one in results if isinstance(one, dg.RunRequest)], results, context.cursor
+
+
+def test_a_day_is_left_alone_until_its_last_segment_is_sealed(sealed):
+    sealed.set_clock(sealed.at(20, 30))
+    requests, results, _ = evaluate(sealed)
+    assert requests == []
+    assert isinstance(results[0], dg.SkipReason)
+
+
+def test_a_day_is_asked_for_once_for_each_state_of_its_journal(sealed):
+    sealed.set_clock(sealed.at(21, 10))
+    first, _, cursor = evaluate(sealed)
+    assert [(one.partition_key, one.tags["observer/trigger"]) for one in first] == [("2026-09-15", "sensor")]
+    assert evaluate(sealed, cursor)[0] == []
+
+    seal(sealed, "0_20_000002")
+    late, _, cursor = evaluate(sealed, cursor)
+    assert late[0].run_key != first[0].run_key
+    assert evaluate(sealed, cursor)[0] == []
+
+
+def test_a_close_that_fails_is_asked_for_four_times_at_most(sealed):
+    sealed.set_clock(sealed.at(21, 10))
+    cursor, asked = None, []
+    for _ in range(8):
+        requests, _, cursor = evaluate(sealed, cursor)
+        for request in requests:
+            asked.append(request.run_key)
+            sealed.instance.add_run(failed_run(sealed, request))
+    assert len(asked) == len(set(asked)) == 4
+
+
+def failed_run(deployment, request: dg.RunRequest) -> dg.DagsterRun:
+    made = deployment.instance.create_run_for_job(
+        deployment.defs.resolve_job_def("close_day"), tags=request.tags, status=DagsterRunStatus.FAILURE
+    )
+    deployment.instance.delete_run(made.run_id)
+    return made
