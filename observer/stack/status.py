@@ -1,0 +1,225 @@
+"""What a running stack looks like at a moment: the numbers of its summary.
+
+Invariant: each number is read where it is made (broker's account, collector's status, files of the
+lake, tables of PostgreSQL); a part that does not answer shows as unknown and stops nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pyarrow.parquet
+from psycopg2 import sql
+
+from observer.stack.conductor import DayConductor
+from observer.stack.dagster_client import RunStatus
+from observer.stack.environment import mounts
+from observer.stack.proof.evidence import RECORD_TABLES, WAREHOUSE_TABLES
+from observer.stack.stack import LocalStack
+from observer_core.clock import RealClock
+from observer_core.errors import ExternalError
+from observer_core.market.calendar import MarketCalendar
+from observer_core.probes import STATUS_PATH
+from observer_core.settings import DatabaseSettings, Paths, PathSettings
+
+_SECONDS = 5.0
+_SPEED_READINGS = 12
+_RUNS_SHOWN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One reading. None is unknown.
+
+    Attributes:
+        now: The market's time.
+        phase: What the exchange does.
+        speed: Seconds of the clock per real second, lately; 1 on the real clock.
+        waiting: What the clock waits for.
+        sent: Records sent by the simulated broker since the stack's start.
+        journaled: Records journaled by the collector since its start.
+        collector: The collector's own word on its readiness.
+        slots: Confirmed registrations.
+        holes: Breaks of continuity since the collector's start.
+        missing_shares: Shares in them.
+        quarantined: Records in quarantine for the day.
+        lake: Records in the lake for the day.
+        warehouse: Records in PostgreSQL for the day.
+        gaps: Rows in the day's table of holes and gaps.
+        runs: Runs of Dagster that succeeded and failed.
+        in_flight: The run that is under way.
+        free_gigabytes: Free space on the disk.
+        notes: What happened lately.
+    """
+
+    now: datetime
+    phase: str
+    speed: float
+    waiting: str
+    sent: int | None
+    journaled: int | None
+    collector: str
+    slots: int | None
+    holes: int | None
+    missing_shares: int | None
+    quarantined: int
+    lake: int
+    warehouse: int | None
+    gaps: int
+    runs: tuple[int, int] | None
+    in_flight: str
+    free_gigabytes: float
+    notes: tuple[str, ...]
+
+
+class StatusReader:
+    """Reads the status of a stack.
+
+    Args:
+        stack: The stack, started.
+        conductor: Who leads the virtual day; None on the real clock.
+        client: The HTTP client.
+    """
+
+    def __init__(self, stack: LocalStack, conductor: DayConductor | None, client: httpx.AsyncClient) -> None:
+        self._stack = stack
+        self._conductor = conductor
+        self._client = client
+        self._paths = Paths(PathSettings.load(mounts(stack.plan.folder.runtime)))
+        self._calendar = MarketCalendar()
+        self._readings: deque[tuple[float, datetime]] = deque(maxlen=_SPEED_READINGS)
+        self._sent_before: int | None = None
+        self._rows: dict[Path, tuple[int, int]] = {}
+
+    async def read(self) -> Status:
+        """Returns the present status."""
+        now = self._conductor.now if self._conductor else RealClock().now()
+        day = now.date()
+        collector = await self._collector()
+        counters = collector.get("counters", {})
+        waiting = self._stack.clock.waiting_for() if self._stack.clock else []
+        in_flight = self._conductor.in_flight if self._conductor else None
+        database = self._stack.database
+        assert database is not None, "the stack is started"
+        return Status(
+            now=now,
+            phase=self._calendar.phase(now).value.replace("_", " "),
+            speed=self._speed(now),
+            waiting=", ".join(sorted(set(waiting))),
+            sent=await self._sent(),
+            journaled=counters.get("records_journaled"),
+            collector=str(collector.get("reason", "does not answer")),
+            slots=collector.get("session", {}).get("registrations", {}).get("confirmed", 0)
+            if collector
+            else None,
+            holes=counters.get("holes"),
+            missing_shares=counters.get("hole_shares"),
+            quarantined=await asyncio.to_thread(self._quarantined, day),
+            lake=await asyncio.to_thread(self._lake_rows, RECORD_TABLES, day),
+            warehouse=await asyncio.to_thread(_warehouse_rows, database, day),
+            gaps=await asyncio.to_thread(self._lake_rows, ("gaps",), day),
+            runs=await self._runs(),
+            in_flight=f"{in_flight.job} {in_flight.partition}" if in_flight else "",
+            free_gigabytes=shutil.disk_usage(self._stack.plan.folder.folder).free / 1e9,
+            notes=(*self._stack.notes[-3:], *(self._conductor.notes if self._conductor else ())),
+        )
+
+    async def is_registered(self) -> bool:
+        """Returns whether the broker has confirmed every registration that the collector wants."""
+        registrations = (await self._collector()).get("session", {}).get("registrations", {})
+        return bool(registrations) and registrations.get("confirmed", 0) == sum(registrations.values())
+
+    def _speed(self, now: datetime) -> float:
+        self._readings.append((time.monotonic(), now))
+        (then, before), (real, _) = self._readings[0], self._readings[-1]
+        return (now - before).total_seconds() / (real - then) if real > then else 0.0
+
+    async def _collector(self) -> dict[str, Any]:
+        try:
+            answer = await self._client.get(f"{self._stack.collector_address}{STATUS_PATH}", timeout=_SECONDS)
+            found: dict[str, Any] = answer.json()
+        except (httpx.HTTPError, ValueError):
+            return {}
+        return found
+
+    async def _sent(self) -> int | None:
+        if self._conductor is None:
+            return None
+        try:
+            sent = (await self._stack.broker.read()).records
+        except ExternalError:
+            return None
+        if self._sent_before is None:
+            self._sent_before = sent
+        return sent - self._sent_before
+
+    async def _runs(self) -> tuple[int, int] | None:
+        try:
+            runs = await self._stack.dagster.runs(_RUNS_SHOWN)
+        except ExternalError:
+            return None
+        statuses = [run.status for run in runs]
+        return statuses.count(RunStatus.SUCCESS), statuses.count(RunStatus.FAILURE)
+
+    def _quarantined(self, day: date) -> int:
+        folder = self._paths.quarantine / f"{day:%Y%m%d}"
+        return sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
+
+    def _lake_rows(self, tables: tuple[str, ...], day: date) -> int:
+        rows = 0
+        for table in tables:
+            closed = self._paths.lake_day(table, day)
+            hours = self._paths.lake_open_day(table, day).glob("hour=*/hour.parquet")
+            rows += sum(map(self._rows_of, [closed] if closed.exists() else hours))
+        return rows
+
+    def _rows_of(self, path: Path) -> int:
+        """Returns the rows of a Parquet file, which is read again only when it has changed."""
+        try:
+            changed = path.stat().st_mtime_ns
+            known = self._rows.get(path)
+            if known is None or known[0] != changed:
+                known = self._rows[path] = (changed, pyarrow.parquet.read_metadata(path).num_rows)
+        except FileNotFoundError:
+            # Compaction has just replaced the hours by the day.
+            return 0
+        return known[1]
+
+
+def _warehouse_rows(database: DatabaseSettings, day: date) -> int | None:
+    try:
+        session = psycopg2.connect(
+            host=database.host,
+            port=database.port,
+            dbname=database.name,
+            user=database.user,
+            password=database.password.get_secret_value(),
+            connect_timeout=int(_SECONDS),
+        )
+    except psycopg2.OperationalError:
+        return None
+    try:
+        with session.cursor() as cursor:
+            rows = 0
+            for table in WAREHOUSE_TABLES:
+                name = sql.Identifier("observer", table)
+                cursor.execute(sql.SQL("SELECT count(*) FROM {} WHERE trading_day = %s").format(name), (day,))
+                counted = cursor.fetchone()
+                rows += counted[0] if counted else 0
+            return rows
+    except psycopg2.errors.UndefinedTable:
+        # Before the first load has migrated the schema.
+        return 0
+    except psycopg2.OperationalError:
+        return None
+    finally:
+        session.close()

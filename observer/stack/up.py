@@ -1,0 +1,233 @@
+"""The local stack in the foreground: the market, the intake and Dagster, until Ctrl-C.
+
+Invariant: the next start continues where clock and market stood; nothing that was received is lost
+by stopping; what the real broker sent never lies in one folder with what was simulated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from observer.stack import environment
+from observer.stack.conductor import DayConductor, read_saved
+from observer.stack.layout import StackFolder
+from observer.stack.lock import StackLock
+from observer.stack.ports import choose, ephemeral
+from observer.stack.programme import DayProgramme
+from observer.stack.programs import Ports
+from observer.stack.progress import Progress
+from observer.stack.screen import Screen
+from observer.stack.session import Session
+from observer.stack.stack import LocalStack, Plan
+from observer.stack.status import StatusReader
+from observer.stack.tasks import first_of
+from observer_core.clock import KST, RealClock
+from observer_core.errors import ConfigurationError
+from observer_core.market.calendar import MarketCalendar, NotATradingDayError
+from observer_core.settings import DatabaseSettings, Paths, PathSettings, StackSettings
+
+_DAGSTER_PORT = 3000
+_COLLECTOR_PORT = 8000
+_POSTGRES_PORT = 54320
+_SAVE_SECONDS = 1.0
+# Reference data of the day, and 41 registrations at 0.1 s.
+_REGISTRATION_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where the virtual clock and the day's programme begin."""
+
+    now: datetime
+    programme: DayProgramme
+    continued: bool
+
+
+def is_simulated(machine: Mapping[str, str]) -> bool:
+    """Returns whether the broker is simulated: no key of the real one is set.
+
+    Raises:
+        ConfigurationError: Only one half of the credentials is set.
+    """
+    given = [name for name in ("KIS_APP_KEY", "KIS_APP_SECRET") if machine.get(name)]
+    if len(given) == 1:
+        raise ConfigurationError(
+            f"{given[0]} is set, but not the other half of the credentials.",
+            remedy="Set KIS_APP_KEY and KIS_APP_SECRET for the real broker, neither for a simulated one.",
+        )
+    return not given
+
+
+async def run_up(
+    folder: StackFolder, lock: StackLock, settings: StackSettings, machine: Mapping[str, str]
+) -> int:
+    """Runs the stack until it is stopped.
+
+    Args:
+        folder: Its files.
+        lock: Its lock, held.
+        settings: Speed, first instant, ports.
+        machine: The caller's environment.
+
+    Returns:
+        The exit status: 0 when it was stopped by a signal.
+    """
+    progress = Progress()
+    simulated = is_simulated(machine)
+    beginning = _beginning(folder, settings) if simulated else None
+    plan = _plan(folder, settings, machine, beginning)
+    _introduce(progress, plan, beginning)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        stack = LocalStack(plan, progress, client, machine)
+        foreground = _Foreground(stack, lock, beginning, progress, client)
+        status = await Session(stack, progress).run(foreground.run)
+        foreground.save()
+    if status > 128:
+        progress.say("Stopped. `make up` continues here." if simulated else "Stopped.")
+        return 0
+    return status
+
+
+class _Foreground:
+    def __init__(
+        self,
+        stack: LocalStack,
+        lock: StackLock,
+        beginning: Beginning | None,
+        progress: Progress,
+        client: httpx.AsyncClient,
+    ) -> None:
+        self._stack = stack
+        self._lock = lock
+        self._beginning = beginning
+        self._progress = progress
+        self._client = client
+        self._conductor: DayConductor | None = None
+
+    async def run(self) -> int:
+        stack = self._stack
+        addresses = [
+            f"Dagster    {stack.dagster.address}",
+            f"collector  {stack.collector_address}/status",
+            f"logs       {stack.plan.folder.logs}",
+        ]
+        self._lock.describe(f"process {os.getpid()}, Dagster at {stack.dagster.address}")
+        conductor = self._conductor = self._make_conductor()
+        reader = StatusReader(stack, conductor, self._client)
+        work: list[Coroutine[Any, Any, None]] = []
+        if conductor is not None:
+            work = [conductor.run(), self._save(), self._let_time_pass(conductor, reader)]
+        screen = Screen(reader, self._progress, [*addresses, "Ctrl-C stops everything"])
+        await first_of(screen.run(), *work)
+        return 0
+
+    def _make_conductor(self) -> DayConductor | None:
+        if self._beginning is None:
+            return None
+        stack = self._stack
+        assert stack.clock is not None, "the broker is simulated"
+        return DayConductor(
+            stack.clock,
+            stack.dagster,
+            self._beginning.programme,
+            saved=stack.plan.folder.saved_clock,
+            strict=False,
+            single_day=False,
+        )
+
+    def save(self) -> None:
+        """Writes where the clock stands, if it was ever led."""
+        if self._conductor is not None:
+            self._conductor.save()
+
+    async def _let_time_pass(self, conductor: DayConductor, reader: StatusReader) -> None:
+        """Lets the market move once the collector hears it: no trade is missed by stopping and going on."""
+        deadline = time.monotonic() + _REGISTRATION_SECONDS
+        while not await reader.is_registered():
+            if time.monotonic() > deadline:
+                conductor.notes.append("The collector has not all its registrations; the market goes on.")
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+        self._stack.let_time_pass()
+        await asyncio.Event().wait()
+
+    async def _save(self) -> None:
+        while True:
+            self.save()
+            await asyncio.sleep(_SAVE_SECONDS)
+
+
+def _beginning(folder: StackFolder, settings: StackSettings) -> Beginning:
+    saved = read_saved(folder.saved_clock)
+    if saved is not None:
+        return Beginning(*saved, continued=True)
+    now = settings.start.replace(tzinfo=KST) if settings.start.tzinfo is None else settings.start
+    try:
+        session = MarketCalendar().session(now.astimezone(KST).date())
+    except NotATradingDayError as error:
+        raise ConfigurationError(
+            f"OBSERVER_UP_START is {settings.start}: {error}", remedy="Choose a trading day of the KRX."
+        ) from error
+    universe = Paths(PathSettings.load(environment.mounts(folder.runtime))).universe(session.day)
+    return Beginning(now, DayProgramme(session, has_reference=universe.exists()), continued=False)
+
+
+def _plan(
+    folder: StackFolder, settings: StackSettings, machine: Mapping[str, str], beginning: Beginning | None
+) -> Plan:
+    return Plan(
+        folder=folder,
+        ports=_ports(settings, machine),
+        settings=environment.given_settings(machine),
+        real_broker=None if beginning else environment.given_broker(machine),
+        database=DatabaseSettings.load(machine) if machine.get("DB_HOST") else None,
+        postgres_programs=settings.postgres_programs,
+        start=beginning.now if beginning else RealClock().now(),
+        speed=settings.speed,
+        stands_at_start=beginning is not None and beginning.programme.has_data_at(beginning.now),
+        durable=True,
+        restarts=True,
+    )
+
+
+def _ports(settings: StackSettings, machine: Mapping[str, str]) -> Ports:
+    dagster = choose(_DAGSTER_PORT, requested=settings.dagster_port, variable="OBSERVER_UP_DAGSTER_PORT")
+    given = machine.get("SERVICE_PORT")
+    collector = choose(
+        _COLLECTOR_PORT,
+        requested=int(given) if given else None,
+        variable="SERVICE_PORT",
+        taken=[dagster],
+    )
+    postgres = choose(
+        _POSTGRES_PORT,
+        requested=settings.postgres_port,
+        variable="OBSERVER_UP_POSTGRES_PORT",
+        taken=[dagster, collector],
+    )
+    http, websocket, code_server = ephemeral(3)
+    return Ports(http, websocket, collector, code_server, dagster, postgres)
+
+
+def _introduce(progress: Progress, plan: Plan, beginning: Beginning | None) -> None:
+    if beginning is None:
+        progress.say("Observer with the REAL broker, on the real clock (KIS_APP_KEY is set).")
+        progress.say(f"  data in {plan.folder.folder}; Dagster's own schedules run the day")
+    else:
+        how = "continues at" if beginning.continued else "begins at"
+        progress.say(
+            f"Observer with a simulated broker: the market {how} {beginning.now:%A %Y-%m-%d %H:%M:%S}, "
+            f"{plan.speed:g} times as fast as time (no KIS_APP_KEY is set)."
+        )
+        progress.say(f"  data in {plan.folder.folder}")
+    if plan.database is not None:
+        progress.say(f"  PostgreSQL at {plan.database.host}:{plan.database.port} (DB_HOST is set)")
