@@ -7,6 +7,7 @@ about the machine.
 """
 
 import asyncio
+import json
 import multiprocessing
 import sys
 import tempfile
@@ -92,7 +93,8 @@ async def record(port, folder):
 
 
 def main():
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else FRAMES
+    words = [word for word in sys.argv[1:] if word != "--json"]
+    count = int(words[0]) if words else FRAMES
     ports = multiprocessing.Queue()
     server = multiprocessing.Process(target=serve_frames, args=(count, ports), daemon=True)
     server.start()
@@ -101,6 +103,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         lines, recorded, holes = asyncio.run(record(port, Path(folder)))
     server.terminate()
+    if "--json" in sys.argv:
+        figures = {
+            "ingest.received_per_second": round(received / plain),
+            "ingest.recorded_per_second": round(lines / recorded),
+            "ingest.ratio_receive_only": round((lines / recorded) / (received / plain), 3),
+        }
+        print(json.dumps(figures))
+        return
     print(f"receive only   {received:>8} frames {received / plain:>10,.0f} a second")
     print(f"record         {lines:>8} lines  {lines / recorded:>10,.0f} a second, {holes} holes")
     print(f"ratio          {(lines / recorded) / (received / plain):.2f}")

@@ -35,7 +35,7 @@ class MarketHours:
         first, last = kst_datetime(from_ns), kst_datetime(to_ns)
         for day in self._calendar.trading_days(first.date(), last.date()):
             starts, ends = self._span(self._calendar.session(day))
-            if starts < last and first < ends:
+            if max(starts, first) < min(ends, last):
                 return True
         return False
 

@@ -5,6 +5,7 @@ and counts and volumes per side; so what is missing between two received trades 
 without sequence numbers (broker reference, 7.1).
 """
 
-from observer_core.accounting.continuity import Account, Finding, Hole, Reset, VolumeContinuity
+from observer_core.accounting.account import Account, Finding, Hole, Reset
+from observer_core.accounting.continuity import VolumeContinuity
 
 __all__ = ["Account", "Finding", "Hole", "Reset", "VolumeContinuity"]

@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from observer_core.accounting.continuity import Hole, VolumeContinuity
+from observer_core.accounting import Hole, VolumeContinuity
 from observer_core.errors import StorageError
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind, JournalLine, Received, parse_line
 from observer_core.journal.open_segment import SegmentTally, WriterSettings
