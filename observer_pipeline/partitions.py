@@ -27,8 +27,9 @@ def trading_days(*, clock_is_virtual: bool) -> dg.TimeWindowPartitionsDefinition
     """Returns the partitions of every asset that belongs to a trading day.
 
     On the real clock the last key is that of today's session, from midnight on, or of the next session on a
-    closed day (`end_offset` 1): no later day shows as missing. Dagster compares with the machine's own date, which a virtual clock
-    does not follow: there, every session that the calendar knows is a key, whatever the machine's date.
+    closed day (`end_offset` 1): no later day shows as missing. Dagster compares with the machine's own date,
+    which a virtual clock does not follow: there, every session that the calendar knows is a key, whatever the
+    machine's date.
 
     Args:
         clock_is_virtual: Whether the processes of this deployment run on a shared virtual time.

@@ -6,11 +6,12 @@ is repeated asks for the same run (`run_key`) and not for a second one.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 
 import dagster as dg
 
 from observer_core.market.calendar import MarketCalendar
+from observer_core.market.programme import CLOSE_DAY_AT, REFRESH_REFERENCE_AT
 from observer_pipeline.jobs import CLOSE_DAY, COMPACT_HOURS, REFRESH_REFERENCE
 from observer_pipeline.partitions import TIME_ZONE, key_of
 from observer_pipeline.resources import Deployment
@@ -32,12 +33,12 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
     refresh = dg.schedule(
         name="refresh_before_session",
-        cron_schedule="30 7 * * *",
+        cron_schedule=_daily(REFRESH_REFERENCE_AT),
         execution_timezone=TIME_ZONE,
         job_name=REFRESH_REFERENCE,
         default_status=status,
-        description="07:30 on trading days: symbols and universe are there before the first session (08:00)."
-        + _ONLY_REAL,
+        description=f"{REFRESH_REFERENCE_AT:%H:%M} on trading days: by then the broker has packed the day's "
+        "master files (07:35 and 07:55), and the opening auction begins at 08:30." + _ONLY_REAL,
     )
     compact = dg.schedule(
         name="compact_closed_hours",
@@ -50,12 +51,12 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
     )
     close = dg.schedule(
         name="close_after_session",
-        cron_schedule="10 20 * * *",
+        cron_schedule=_daily(CLOSE_DAY_AT),
         execution_timezone=TIME_ZONE,
         job_name=CLOSE_DAY,
         default_status=status,
-        description="20:10 on trading days: the last data came at 20:00, on shifted days as well."
-        + _ONLY_REAL,
+        description=f"{CLOSE_DAY_AT:%H:%M} on trading days: the last data came at 20:00, on shifted days "
+        "as well." + _ONLY_REAL,
     )
     return [refresh(refresh_before_session), compact(compact_closed_hours), close(close_after_session)]
 
@@ -94,6 +95,11 @@ def close_after_session(
             f"The collector has sealed no segment of {key_of(day)}: there is nothing to close."
         )
     return _request(day, CLOSE_DAY, key_of(day))
+
+
+def _daily(moment: time) -> str:
+    """Returns the cron expression of a time of day."""
+    return f"{moment.minute} {moment.hour} * * *"
 
 
 def _closed(day: date) -> dg.SkipReason | None:

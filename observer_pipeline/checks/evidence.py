@@ -13,7 +13,6 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 
 import polars as pl
-from sqlalchemy import Engine
 
 from observer_core.errors import InputError
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind
@@ -28,7 +27,6 @@ from observer_core.market.calendar import MarketCalendar, Session
 from observer_core.reference.symbols import Symbols, read_symbols
 from observer_core.reference.universe import Universe, earlier_universe, read_universe
 from observer_core.settings.paths import Paths, Track
-from observer_core.warehouse import WarehouseTable, connect
 from observer_pipeline.checks import figures, stored
 from observer_pipeline.checks.rules.conservation import HourCount
 from observer_pipeline.checks.rules.tape import Gap, Hole, PriceRange, StepBack
@@ -110,9 +108,9 @@ class DayEvidence:
         )
 
     @cached_property
-    def engine(self) -> Engine:
-        """The warehouse."""
-        return connect(self.deployment.settings.database)
+    def warehouse(self) -> stored.StoredDay:
+        """The day in PostgreSQL."""
+        return stored.StoredDay(self.deployment.settings.database, self.day)
 
     def records_by_hour(self, track: Track) -> Mapping[int, int]:
         """Returns hour -> records of a track's sealed segments."""
@@ -254,17 +252,9 @@ class DayEvidence:
             return figures.rows_by_hour(self.frame(lake_table), of="minute")
         return self.rows_by_hour(lake_table)
 
-    def stored_by_hour(self, table: str) -> Mapping[int, int]:
-        """Returns hour -> rows in PostgreSQL."""
-        return stored.rows_by_hour(self.engine, WarehouseTable(table), self.day)
-
-    def stored_rows(self, table: str) -> int:
-        """Returns the day's rows in PostgreSQL."""
-        return stored.rows_of_day(self.engine, WarehouseTable(table), self.day)
-
-    def warehouse_columns(self, table: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """Returns the declared columns of a table in PostgreSQL, and those it has."""
-        return stored.columns(self.engine, WarehouseTable(table))
+    def declared_warehouse_columns(self, table: str) -> Mapping[str, str]:
+        """Returns the columns that a table in PostgreSQL must have."""
+        return stored.declared_columns(table)
 
     def _sources(self, track: Track) -> list[SourceReceipt]:
         sources = (source for hour in self.receipts.values() for source in hour.sources)

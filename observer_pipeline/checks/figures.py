@@ -6,7 +6,7 @@ module: it needs polars and pyarrow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,11 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from observer_core.clock.base import KST
+from observer_core.lake.merging import CHUNK_ROWS, symbol_ranges
 from observer_core.market.calendar import MarketCalendar, Phase
 from observer_pipeline.checks.rules.tape import Gap, Hole, PriceRange, StepBack
 from observer_pipeline.partitions import TIME_ZONE
 
-_MOST_OFFENDERS = 1_000
+_OF_SYMBOL = ("symbol", "venue")
+_RECEIVED = ("received_at", "shard", "epoch", "frame", "record")
+_SAME_TRADE = ("symbol", "venue", "time", "price", "volume", "cumulative_volume")
 
 
 def rows_by_hour(rows: pl.LazyFrame, *, of: str = "received_at") -> Mapping[int, int]:
@@ -58,12 +61,13 @@ def price_ranges(trades: pl.LazyFrame) -> list[PriceRange]:
 
 def steps_back(trades: pl.LazyFrame) -> tuple[list[StepBack], int]:
     """Returns the trades at which a symbol's cumulative volume falls, and the number of all trades."""
-    of_symbol = ("symbol", "venue")
-    received = ("received_at", "shard", "epoch", "frame", "record")
-    ordered = trades.select(*of_symbol, *received, "time", "cumulative_volume").sort(*of_symbol, *received)
-    before = pl.col("cumulative_volume").shift(1).over(of_symbol)
-    rows = ordered.with_columns(before.alias("before")).collect()
-    falling = rows.filter(pl.col("cumulative_volume") < pl.col("before")).head(_MOST_OFFENDERS)
+    before = pl.col("cumulative_volume").shift(1).over(*_OF_SYMBOL)
+    falling: list[pl.DataFrame] = []
+    looked_at = 0
+    for part in _by_symbols(trades.select(*_OF_SYMBOL, *_RECEIVED, "cumulative_volume")):
+        rows = part.sort(*_OF_SYMBOL, *_RECEIVED).with_columns(before.alias("before"))
+        falling.append(rows.filter(pl.col("cumulative_volume") < pl.col("before")))
+        looked_at += rows.height
     calendar = MarketCalendar()
     return [
         StepBack(
@@ -74,8 +78,9 @@ def steps_back(trades: pl.LazyFrame) -> tuple[list[StepBack], int]:
             before=row["before"],
             after=row["cumulative_volume"],
         )
-        for row in falling.iter_rows(named=True)
-    ], rows.height
+        for rows in falling
+        for row in rows.iter_rows(named=True)
+    ], looked_at
 
 
 def holes(gaps: pl.LazyFrame) -> list[Hole]:
@@ -117,8 +122,10 @@ def distinct_volumes(trades: pl.LazyFrame) -> Mapping[str, int]:
 
     Two records that agree in time, price, volume and cumulative volume are one trade that was sent again.
     """
-    identity = ("symbol", "venue", "time", "price", "volume", "cumulative_volume")
-    return volumes(trades.select(identity).unique())
+    shares: dict[str, int] = {}
+    for part in _by_symbols(trades.select(_SAME_TRADE)):
+        shares |= volumes(part.unique().lazy())
+    return shares
 
 
 def columns_of(files: Iterable[Path]) -> Mapping[str, Mapping[str, str]]:
@@ -134,6 +141,13 @@ def type_names(schema: pa.Schema) -> Mapping[str, str]:
 def _type_name(kind: pa.DataType) -> str:
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     return f"list<{kind.value_type}>" if is_list else str(kind)
+
+
+def _by_symbols(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Yields a table some symbols at a time: a day of trades in one piece would need half a gigabyte."""
+    counts = dict(rows.group_by("symbol").len().collect().rows())
+    for first, last in symbol_ranges(counts, CHUNK_ROWS):
+        yield rows.filter(pl.col("symbol").is_between(pl.lit(first), pl.lit(last))).collect()
 
 
 def _korean(instant: datetime) -> str:

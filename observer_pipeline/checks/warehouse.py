@@ -19,19 +19,19 @@ _NAMES = ("lake", "warehouse")
 
 def _lake_in_warehouse(table: str, evidence: DayEvidence) -> Verdict:
     return conservation.layers_equal(
-        evidence.loadable_by_hour(table), evidence.stored_by_hour(table), names=_NAMES
+        evidence.loadable_by_hour(table), evidence.warehouse.rows_by_hour[table], names=_NAMES
     )
 
 
 def _universe_in_warehouse(evidence: DayEvidence) -> Verdict:
     return conservation.tables_equal(
-        evidence.universe.size, evidence.stored_rows(keys.UNIVERSE_TABLE), names=("universe", "warehouse")
+        evidence.universe.size, evidence.warehouse.rows(keys.UNIVERSE_TABLE), names=("universe", "warehouse")
     )
 
 
 def _schema_as_declared(table: str, evidence: DayEvidence) -> Verdict:
-    declared, found = evidence.warehouse_columns(table)
-    return schema.schema_as_declared(declared, {f"observer.{table}": found})
+    found = {f"observer.{table}": evidence.warehouse.columns[table]}
+    return schema.schema_as_declared(evidence.declared_warehouse_columns(table), found)
 
 
 def _of(table: str, judge: Callable[[str, DayEvidence], Verdict]) -> Callable[[DayEvidence], Verdict]:

@@ -73,7 +73,6 @@ class Told:
     sweep_rows: int = 0
     events: int = 0
     others: int = 0
-    shares: int = 0
 
     @property
     def records(self) -> int:
@@ -93,6 +92,7 @@ class Journalist:
         self._prices = prices
         self._cumulative = dict.fromkeys(prices, 0)
         self._frame = 0
+        self._epoch = 0
         self.told = Told()
 
     @property
@@ -102,40 +102,40 @@ class Journalist:
     def set_price(self, symbol: str, price: int) -> None:
         self._prices[symbol] = price
 
-    def write(self, *hours: int, holes: int = 0, unreadable: int = 0, epoch: int = 1) -> None:
+    def write(self, *hours: int, holes: int = 0, unreadable: int = 0) -> None:
         """Writes and seals receive hours: trades in the first minute of each, then books and sweep rows.
 
         Args:
             hours: Receive hours.
             holes: Control records of a hole, in the last hour.
             unreadable: Trades whose price is no number, in the last hour.
-            epoch: The connection.
         """
-        asyncio.run(self._write(hours, holes, unreadable, epoch))
+        self._epoch += 1
+        asyncio.run(self._write(hours, holes, unreadable))
 
-    async def _write(self, hours: tuple[int, ...], holes: int, unreadable: int, epoch: int) -> None:
+    async def _write(self, hours: tuple[int, ...], holes: int, unreadable: int) -> None:
         scalp, swing = (self._writer(track) for track in (Track.SCALP, Track.SWING))
         tasks = [asyncio.create_task(writer.run()) for writer in (scalp, swing)]
-        self._control(scalp, ControlKind.CONNECT, '{"reason":"start"}', at(hours[0]), epoch)
+        self._control(scalp, ControlKind.CONNECT, '{"reason":"start"}', at(hours[0]))
         for hour in hours:
             for second in (1, 20, 40):
                 for symbol in self._prices:
-                    self._trade(scalp, symbol, at(hour, 0, second), epoch)
+                    self._trade(scalp, symbol, at(hour, 0, second))
             for symbol, price in self._prices.items():
-                self._add(scalp, "H0STASP0", symbol, _BOOK.format(symbol=symbol), at(hour, 1), epoch)
+                self._add(scalp, "H0STASP0", symbol, _BOOK.format(symbol=symbol), at(hour, 1))
                 row = _SWEEP.format(symbol=symbol, price=price, cumulative=self._cumulative[symbol])
-                self._add(swing, "FHKST11300006", symbol, row, at(hour, 2), epoch, shard="0-swing")
+                self._add(swing, "FHKST11300006", symbol, row, at(hour, 2), shard="0-swing")
                 self.told.books += 1
                 self.told.sweep_rows += 1
         symbol = next(iter(self._prices))
-        self._add(scalp, "H0STMKO0", symbol, _EVENT.format(symbol=symbol), at(hours[-1], 3), epoch)
-        self._add(scalp, "H0STPGM0", symbol, f"{symbol}^1^2^3", at(hours[-1], 4), epoch)
+        self._add(scalp, "H0STMKO0", symbol, _EVENT.format(symbol=symbol), at(hours[-1], 3))
+        self._add(scalp, "H0STPGM0", symbol, f"{symbol}^1^2^3", at(hours[-1], 4))
         self.told.events += 1
         self.told.others += 1
         for number in range(holes):
-            self._hole(scalp, symbol, at(hours[-1], 5, number), epoch)
+            self._hole(scalp, symbol, at(hours[-1], 5, number))
         for number in range(unreadable):
-            self._add(scalp, "H0STCNT0", symbol, self._garbled(symbol), at(hours[-1], 6, number), epoch)
+            self._add(scalp, "H0STCNT0", symbol, self._garbled(symbol), at(hours[-1], 6, number))
         for writer in (scalp, swing):
             writer.close()
         await asyncio.gather(*tasks)
@@ -145,24 +145,30 @@ class Journalist:
         settings = WriterSettings(self._paths.journal(track), track, "kis", shard, 0.01, 1 << 26)
         return JournalWriter(settings, RealClock())
 
-    def _trade(self, writer: JournalWriter, symbol: str, moment: datetime, epoch: int) -> None:
+    def _trade(self, writer: JournalWriter, symbol: str, moment: datetime) -> None:
         self._cumulative[symbol] += VOLUME
         price, cumulative = self._prices[symbol], self._cumulative[symbol]
         payload = _TRADE.format(
             symbol=symbol, time=f"{moment:%H%M%S}", price=price, volume=VOLUME, cumulative=cumulative,
             value=price * cumulative, side=1, date=f"{moment:%Y%m%d}",
         )  # fmt: skip
-        self._add(writer, "H0STCNT0", symbol, payload, moment, epoch)
+        self._add(writer, "H0STCNT0", symbol, payload, moment)
         self.told.trades += 1
-        self.told.shares += VOLUME
 
     @staticmethod
     def _garbled(symbol: str) -> str:
         return _TRADE.format(
-            symbol=symbol, time="100600", price="??", volume=1, cumulative=1, value=1, side=1, date=f"{DAY:%Y%m%d}"
+            symbol=symbol,
+            time="100600",
+            price="??",
+            volume=1,
+            cumulative=1,
+            value=1,
+            side=1,
+            date=f"{DAY:%Y%m%d}",
         )
 
-    def _hole(self, writer: JournalWriter, symbol: str, moment: datetime, epoch: int) -> None:
+    def _hole(self, writer: JournalWriter, symbol: str, moment: datetime) -> None:
         seen = int(moment.timestamp()) * 1_000_000_000
         payload = (
             f'{{"channel":"H0STCNT0","symbol":"{symbol}","business_date":"{moment:%Y%m%d}","from_cumulative":10,'
@@ -170,19 +176,23 @@ class Journalist:
             f'"sell_volume":10,"buy_volume":10,"last_good_ns":{seen - 10**9},"first_seen_ns":{seen},'
             f'"phase":"continuous"}}'
         )
-        self._control(writer, ControlKind.HOLE, payload, moment, epoch)
+        self._control(writer, ControlKind.HOLE, payload, moment)
 
-    def _control(
-        self, writer: JournalWriter, kind: ControlKind, payload: str, moment: datetime, epoch: int
-    ) -> None:
-        self._add(writer, CONTROL_CHANNEL, kind, payload, moment, epoch)
+    def _control(self, writer: JournalWriter, kind: ControlKind, payload: str, moment: datetime) -> None:
+        self._add(writer, CONTROL_CHANNEL, kind, payload, moment)
 
     def _add(
-        self, writer: JournalWriter, channel: str, key: str, payload: str, moment: datetime, epoch: int,
-        *, shard: str = "0",
-    ) -> None:  # fmt: skip
+        self,
+        writer: JournalWriter,
+        channel: str,
+        key: str,
+        payload: str,
+        moment: datetime,
+        *,
+        shard: str = "0",
+    ) -> None:
         self._frame += 1
-        received = Received(epoch, self._frame, int(moment.timestamp()) * 1_000_000_000, self._frame)
+        received = Received(self._epoch, self._frame, int(moment.timestamp()) * 1_000_000_000, self._frame)
         line = LineBuilder("kis", shard).any(received, 0, channel, key, payload)
         writer.segment_for(received.wall_ns).append(line, received, channel, key)
 
@@ -289,7 +299,9 @@ class Run:
     def __init__(self, result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> None:
         self.success = result.success
         self.result = result
-        self.events = [entry.dagster_event for entry in instance.all_logs(result.run_id) if entry.dagster_event]
+        self.events = [
+            entry.dagster_event for entry in instance.all_logs(result.run_id) if entry.dagster_event
+        ]
 
     @property
     def rows(self) -> dict[str, int]:
@@ -330,7 +342,9 @@ class Run:
     def failed_checks(self) -> dict[str, str]:
         """`asset:check` -> severity and description, of those that did not pass."""
         return {
-            name: f"{one.severity.value} {one.description}" for name, one in self.checks.items() if not one.passed
+            name: f"{one.severity.value} {one.description}"
+            for name, one in self.checks.items()
+            if not one.passed
         }
 
     @property
@@ -377,14 +391,16 @@ def deployment(tmp_path, monkeypatch, database) -> Iterator["Deployment"]:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory) -> Path:
-    """A folder with the files that a refresh from the simulated broker leaves; made once, for it takes seconds."""
+    """A folder with what a refresh from the simulated broker leaves; made once, for it takes seconds."""
     folder = tmp_path_factory.mktemp("reference")
     with pytest.MonkeyPatch.context() as monkeypatch:
         made = Deployment(folder, monkeypatch, {"DB_HOST": "127.0.0.1", "DB_PORT": "9"})
         with made.broker():
             job = made.defs.resolve_job_def("refresh_reference")
             job.execute_in_process(
-                instance=made.instance, partition_key=DAY.isoformat(), asset_selection=[keys.INSTRUMENT_MASTER, keys.SYMBOLS, keys.UNIVERSE]
+                instance=made.instance,
+                partition_key=DAY.isoformat(),
+                asset_selection=[keys.INSTRUMENT_MASTER, keys.SYMBOLS, keys.UNIVERSE],
             )
         made.close()
     return folder

@@ -19,7 +19,9 @@ def test_the_noisiest_day_stays_below_the_limit(symbols):
     """Noise is what a picture's compression can do least about."""
     noise = random.Random(symbols)
     minutes = range(8 * 60, 20 * 60 + 1)
-    per_minute = {kind: {m: noise.randrange(5_000) for m in minutes} for kind in ("trades", "books", "sweep rows")}
+    per_minute = {
+        kind: {m: noise.randrange(5_000) for m in minutes} for kind in ("trades", "books", "sweep rows")
+    }
     coverage = {f"{n:06d}": [m for m in minutes if noise.random() < 0.5] for n in range(symbols)}
     markdown = day_picture(per_minute, coverage)
     assert len(markdown) <= LARGEST_BYTES + 200

@@ -10,8 +10,8 @@ import pytest
 from observer_pipeline.definitions import build_defs
 
 ONLY_FOR_RUNS = (
-    "polars", "pyarrow", "pandas", "numpy", "matplotlib", "PIL", "sqlalchemy", "alembic", "psycopg2", "dagster_k8s",
-    "kubernetes", "observer_simulator", "observer_collector",
+    "polars", "pyarrow", "pandas", "numpy", "matplotlib", "PIL", "sqlalchemy", "alembic", "psycopg2",
+    "dagster_k8s", "kubernetes", "observer_simulator", "observer_collector",
 )  # fmt: skip
 
 # Sockets are closed to the process: nothing is asked of a network while loading.
@@ -36,7 +36,7 @@ print(json.dumps({
 
 
 @pytest.mark.parametrize("clock", ["real", "shared:/nowhere/clock"])
-def test_the_location_loads_without_warnings_network_and_heavy_libraries(clock, tmp_path):
+def test_the_location_loads_without_warnings_network_and_heavy_libraries(clock, tmp_path, record_property):
     """No mount, no database and no clock file exist, and every warning is an error."""
     loaded = subprocess.run(
         [sys.executable, "-W", "error", "-c", LOADING],
@@ -46,7 +46,9 @@ def test_the_location_loads_without_warnings_network_and_heavy_libraries(clock, 
     assert loaded.returncode == 0, loaded.stderr
     assert loaded.stderr == ""
     found = json.loads(loaded.stdout)
-    print(f"loaded in {found['seconds']:.1f} s, {found['megabytes']:.0f} MB")
+    # Shown in the report and not asserted: the machine may be busy.
+    record_property("seconds", found["seconds"])
+    record_property("megabytes", found["megabytes"])
     assert not set(ONLY_FOR_RUNS) & set(found["modules"])
 
 

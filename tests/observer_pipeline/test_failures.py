@@ -73,7 +73,10 @@ def test_no_secret_reaches_the_event_log(deployment):
     assert run.success, run.failures
     cache = json.loads((deployment.paths.data / "cache" / "token_cache.json").read_text())
     token = next(iter(cache["entries"].values()))["access_token"]["value"]
-    secrets = [token, *(deployment.environment[name] for name in ("KIS_APP_KEY", "KIS_APP_SECRET", "DB_PASSWORD"))]
+    secrets = [
+        token,
+        *(deployment.environment[name] for name in ("KIS_APP_KEY", "KIS_APP_SECRET", "DB_PASSWORD")),
+    ]
     for entry in deployment.instance.all_logs(run.result.run_id):
         text = dg.serialize_value(entry)
         assert not [secret for secret in secrets if secret in text]

@@ -1,4 +1,4 @@
-"""Rules that every asset, check and job of the graph keeps, and a snapshot that shows each change in review."""
+"""Rules that every asset, check and job keeps, and a snapshot that shows each change of the graph."""
 
 import os
 from difflib import unified_diff
@@ -51,7 +51,9 @@ def test_every_table_declares_its_columns(spec):
 def test_lineage_leads_from_the_broker_to_postgresql_without_loose_ends():
     for spec in SPECS.values():
         assert {dep.asset_key for dep in spec.deps} <= SPECS.keys()
-    assert {keys.KIS_WEBSOCKET, keys.COLLECTOR, keys.SCALP_JOURNAL, keys.BARS} <= above(keys.warehouse("bars_1m"))
+    assert {keys.KIS_WEBSOCKET, keys.COLLECTOR, keys.SCALP_JOURNAL, keys.BARS} <= above(
+        keys.warehouse("bars_1m")
+    )
     universe = above(keys.warehouse("universe"))
     assert {keys.KIS_MASTER_SERVER, keys.INSTRUMENT_MASTER, keys.SYMBOLS, keys.UNIVERSE} <= universe
 
@@ -80,7 +82,9 @@ def test_every_check_states_its_bound_and_reason(key):
 
 
 def test_only_checks_whose_breach_poisons_other_data_block():
-    blocking = {f"{key.asset_key.to_user_string()}:{key.name}" for key, spec in CHECKS.items() if spec.blocking}
+    blocking = {
+        f"{key.asset_key.to_user_string()}:{key.name}" for key, spec in CHECKS.items() if spec.blocking
+    }
     tables = ("scalp_trades", "scalp_quotes", "swing_snapshots", "market_events", "raw_records", "gaps")
     assert blocking == {
         "symbols:count_plausible",
@@ -113,7 +117,9 @@ def test_the_graph_is_the_one_that_was_reviewed():
     shown = describe()
     if os.environ.get("UPDATE_SNAPSHOT"):
         SNAPSHOT.write_text(shown)
-    difference = unified_diff(SNAPSHOT.read_text().splitlines(), shown.splitlines(), "reviewed", "now", lineterm="")
+    difference = unified_diff(
+        SNAPSHOT.read_text().splitlines(), shown.splitlines(), "reviewed", "now", lineterm=""
+    )
     assert "\n".join(difference) == ""
 
 

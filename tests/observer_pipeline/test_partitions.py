@@ -7,16 +7,18 @@ import pytest
 
 from observer_pipeline.partitions import trading_days
 
-# Korea Exchange, closures of 2026: New Year, Lunar New Year, Independence Movement Day (substitute), Labour Day,
-# Children's Day, Buddha's Birthday (substitute), local elections, Constitution Day, Liberation Day (substitute),
-# Chuseok, National Foundation Day (substitute), Hangeul Day, Christmas, year end.
+# Korea Exchange, closures of 2026: New Year, Lunar New Year, Independence Movement Day (substitute), Labour
+# Day, Children's Day, Buddha's Birthday (substitute), local elections, Constitution Day, Liberation Day
+# (substitute), Chuseok, National Foundation Day (substitute), Hangeul Day, Christmas, year end.
 CLOSED = (
     "2026-01-01", "2026-02-16", "2026-02-17", "2026-02-18", "2026-03-02", "2026-05-01", "2026-05-05",
     "2026-05-25", "2026-06-03", "2026-07-17", "2026-08-17", "2026-09-24", "2026-09-25", "2026-10-05",
     "2026-10-09", "2026-12-25", "2026-12-31",
 )  # fmt: skip
 SEOUL = ZoneInfo("Asia/Seoul")
-BEFORE, DURING, AFTER = datetime(2026, 1, 5), datetime(2026, 11, 23, 9), datetime(2031, 1, 1)
+BEFORE = datetime(2026, 1, 5, tzinfo=SEOUL)
+DURING = datetime(2026, 11, 23, 9, tzinfo=SEOUL)
+AFTER = datetime(2031, 1, 1, tzinfo=SEOUL)
 
 
 @pytest.mark.parametrize("machine_date", [BEFORE, DURING, AFTER])
@@ -29,14 +31,14 @@ def test_on_a_virtual_clock_the_machines_date_does_not_decide(machine_date):
 @pytest.mark.parametrize(
     ("now", "last"),
     [
-        (datetime(2026, 11, 20, 0, 0), "2026-11-20"),
-        (datetime(2026, 11, 20, 23, 59), "2026-11-20"),
-        (datetime(2026, 11, 22, 12, 0), "2026-11-23"),
-        (datetime(2026, 9, 24, 12, 0), "2026-09-28"),
+        ((2026, 11, 20, 0, 0), "2026-11-20"),
+        ((2026, 11, 20, 23, 59), "2026-11-20"),
+        ((2026, 11, 22, 12, 0), "2026-11-23"),
+        ((2026, 9, 24, 12, 0), "2026-09-28"),
     ],
 )
 def test_on_the_real_clock_the_last_key_is_todays_or_the_next_sessions(now, last):
-    keys = trading_days(clock_is_virtual=False).get_partition_keys(current_time=now.replace(tzinfo=SEOUL))
+    keys = trading_days(clock_is_virtual=False).get_partition_keys(current_time=datetime(*now, tzinfo=SEOUL))
     assert keys[-1] == last
 
 

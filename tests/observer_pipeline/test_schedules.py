@@ -12,8 +12,13 @@ from observer_pipeline.schedules import close_after_session, compact_closed_hour
 KST = timezone(timedelta(hours=9))
 
 
+def at(hour: int, minute: int, *, day: date = date(2026, 9, 15)) -> datetime:
+    """Returns a Korean time."""
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=KST)
+
+
 def tick(evaluate, moment: datetime, deployment=None):
-    context = dg.build_schedule_context(scheduled_execution_time=moment.replace(tzinfo=KST))
+    context = dg.build_schedule_context(scheduled_execution_time=moment)
     return evaluate(context) if deployment is None else evaluate(context, deployment)
 
 
@@ -32,7 +37,7 @@ def resource(mounts) -> Deployment:
     ],
 )
 def test_nothing_is_refreshed_while_the_exchange_is_closed(day, words):
-    skipped = tick(refresh_before_session, datetime(day.year, day.month, day.day, 7, 30))
+    skipped = tick(refresh_before_session, at(7, 30, day=day))
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message.startswith(f"KRX closed on {day:%A}, {day}: ")
     assert words.lower() in skipped.skip_message.lower()
@@ -41,41 +46,41 @@ def test_nothing_is_refreshed_while_the_exchange_is_closed(day, words):
 @pytest.mark.parametrize("day", [date(2026, 1, 2), date(2026, 9, 15), date(2026, 11, 19)])
 def test_each_trading_day_is_refreshed_once(day):
     """The first session of the year and the exam day begin late, but they are trading days."""
-    asked = tick(refresh_before_session, datetime(day.year, day.month, day.day, 7, 30))
-    again = tick(refresh_before_session, datetime(day.year, day.month, day.day, 7, 30))
+    asked = tick(refresh_before_session, at(7, 30, day=day))
+    again = tick(refresh_before_session, at(7, 30, day=day))
     assert asked.partition_key == day.isoformat()
     assert asked.run_key == again.run_key
     assert asked.tags["observer/trading_day"] == day.isoformat()
 
 
 def test_compaction_waits_for_sealed_segments(resource):
-    now = datetime(2026, 9, 15, 10, 5)
+    now = at(10, 5)
     skipped = tick(compact_closed_hours, now, resource)
     assert "sealed no segment of 2026-09-15" in skipped.skip_message
 
 
 def test_compaction_and_close_run_once_something_is_sealed(mounts, resource):
     seal(mounts, "0_09_000001")
-    hourly = tick(compact_closed_hours, datetime(2026, 9, 15, 10, 5), resource)
+    hourly = tick(compact_closed_hours, at(10, 5), resource)
     assert (hourly.partition_key, hourly.run_key) == ("2026-09-15", "compact_hours 2026-09-15 10:00")
-    close = tick(close_after_session, datetime(2026, 9, 15, 20, 10), resource)
+    close = tick(close_after_session, at(20, 10), resource)
     assert close.partition_key == "2026-09-15"
 
 
 def test_an_hour_that_is_not_over_is_not_compacted(mounts, resource):
     """A segment that was sealed for its size belongs to an hour that still grows."""
     seal(mounts, "0_10_000001")
-    assert isinstance(tick(compact_closed_hours, datetime(2026, 9, 15, 10, 5), resource), dg.SkipReason)
+    assert isinstance(tick(compact_closed_hours, at(10, 5), resource), dg.SkipReason)
 
 
 def test_a_day_without_a_journal_is_not_closed(resource):
-    skipped = tick(close_after_session, datetime(2026, 9, 15, 20, 10), resource)
+    skipped = tick(close_after_session, at(20, 10), resource)
     assert "nothing to close" in skipped.skip_message
 
 
 def test_holidays_are_not_closed(resource):
-    assert "KRX closed" in tick(close_after_session, datetime(2026, 9, 25, 20, 10), resource).skip_message
-    assert "KRX closed" in tick(compact_closed_hours, datetime(2026, 9, 25, 10, 5), resource).skip_message
+    assert "KRX closed" in tick(close_after_session, at(20, 10, day=date(2026, 9, 25)), resource).skip_message
+    assert "KRX closed" in tick(compact_closed_hours, at(10, 5, day=date(2026, 9, 25)), resource).skip_message
 
 
 @pytest.mark.parametrize(("clock", "expected"), [("real", True), ("shared:/tmp/clock", False)])
@@ -91,7 +96,7 @@ def test_schedules_tick_on_korean_time():
     repository = build_defs(clock="real").get_repository_def()
     crons = {one.name: (one.cron_schedule, one.execution_timezone) for one in repository.schedule_defs}
     assert crons == {
-        "refresh_before_session": ("30 7 * * *", "Asia/Seoul"),
+        "refresh_before_session": ("5 8 * * *", "Asia/Seoul"),
         "compact_closed_hours": ("5 8-19 * * *", "Asia/Seoul"),
         "close_after_session": ("10 20 * * *", "Asia/Seoul"),
     }

@@ -1,4 +1,4 @@
-"""A day that changed after its close is closed again; one that cannot be closed is not asked for without end."""
+"""A day that changed after its close is closed again; one that cannot be is not asked for without end."""
 
 import dagster as dg
 import pytest

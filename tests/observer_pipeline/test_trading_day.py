@@ -2,7 +2,11 @@
 
 import hashlib
 
+import dagster as dg
 import psycopg2
+
+from observer_pipeline import keys
+from observer_pipeline.resources import Deployment
 
 MORNING = (9, 10)
 REST_OF_THE_DAY = (11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
@@ -50,7 +54,7 @@ def test_a_whole_day_is_kept_and_a_rerun_changes_nothing(deployment):
     assert hours.rows["scalp_quotes"] == told.books == 6
     assert table_counts(deployment)["scalp_trades"] == told.trades
 
-    journalist.write(*REST_OF_THE_DAY, epoch=2)
+    journalist.write(*REST_OF_THE_DAY)
     deployment.set_clock(deployment.at(20, 10))
     closed = deployment.run("close_day")
     assert closed.success, closed.failures
@@ -89,9 +93,57 @@ def test_a_late_segment_is_taken_in_by_another_close(refreshed):
     refreshed.set_clock(refreshed.at(20, 10))
     first = refreshed.run("close_day")
     assert first.success, first.failures
-    journalist.write(20, epoch=2)
+    journalist.write(20)
     second = refreshed.run("close_day")
     assert second.success, second.failures
     assert second.failed_checks == {}
     assert second.rows["scalp_trades"] == journalist.told.trades == first.rows["scalp_trades"] + 9
     assert table_counts(refreshed)["scalp_trades"] == journalist.told.trades
+
+
+def test_an_hour_that_is_not_over_waits_until_it_is_or_the_day_is(refreshed):
+    """A segment may be sealed for its size: the rest of its hour is still to come."""
+    journalist = refreshed.journalist()
+    journalist.write(9, 10, 11)
+    refreshed.set_clock(refreshed.at(11, 30))
+    during = refreshed.run("compact_hours")
+    assert during.success, during.failures
+    assert during.failed_checks == {}
+    assert during.metadata["scalp_trades"]["hours"].value == "09, 10"
+    assert during.rows["scalp_trades"] == 18
+    refreshed.set_clock(refreshed.at(20, 10))
+    assert refreshed.run("compact_hours").rows["scalp_trades"] == journalist.told.trades == 27
+
+
+def test_the_journal_is_observed_with_its_counts(refreshed):
+    journalist = refreshed.journalist()
+    journalist.write(*MORNING)
+    refreshed.set_clock(refreshed.at(11, 1))
+    observed = refreshed.run("compact_hours").observations
+    rows = {name: metadata["dagster/partition_row_count"].value for name, metadata in observed.items()}
+    told = journalist.told
+    assert rows == {"scalp_journal": told.records - told.sweep_rows, "swing_journal": told.sweep_rows}
+    assert observed["scalp_journal"]["segments"].value == len(MORNING)
+
+
+def test_a_check_that_is_run_alone_judges_the_last_trading_day(refreshed):
+    refreshed.journalist().write(*MORNING)
+    refreshed.set_clock(refreshed.at(11, 1))
+    assert refreshed.run("compact_hours").success
+    key = dg.AssetCheckKey(keys.LAKE["scalp_trades"], "prices_within_limits")
+    alone = refreshed.defs.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection=set(), asset_check_selection={key}
+    )
+    evaluation = alone.execute_in_process(instance=refreshed.instance).get_asset_check_evaluations()[0]
+    assert evaluation.passed
+    assert evaluation.metadata["trading_day"].value == "2026-09-15"
+
+
+def test_a_run_is_about_the_moment_it_began(mounts):
+    """A virtual hour passes within the seconds of a run; all of its steps judge the same hours."""
+    resource = Deployment(time_source=mounts.environment["OBSERVER_CLOCK"])
+    mounts.set_clock(mounts.at(10, 59, 58))
+    with dg.build_resources({"deployment": resource}) as made:
+        mounts.set_clock(mounts.at(11, 40))
+        assert made.deployment.instant == mounts.at(10, 59, 58)
+        assert made.deployment.clock.now() >= mounts.at(11, 40)

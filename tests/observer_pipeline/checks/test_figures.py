@@ -37,6 +37,12 @@ TAPE = (
 )
 
 
+@pytest.fixture(params=[1, 250_000], ids=["a symbol at a time", "all at once"], autouse=True)
+def pieces(request, monkeypatch):
+    """How much of a table is in memory at once changes no figure."""
+    monkeypatch.setattr(figures, "CHUNK_ROWS", request.param)
+
+
 def test_rows_are_counted_by_korean_hour_and_minute():
     assert figures.rows_by_hour(trades(*TAPE)) == {9: 2, 10: 1}
     assert figures.rows_by_minute(trades(*TAPE)) == {540: 2, 600: 1}

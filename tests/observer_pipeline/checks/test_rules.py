@@ -64,12 +64,13 @@ class TestConservation:
         assert not conservation.day_files_complete(rows, rows, ["open/hour.parquet"]).passed
 
 
-class TestSchema:
-    DECLARED = {"symbol": "string", "price": "int64"}
+DECLARED = {"symbol": "string", "price": "int64"}
 
+
+class TestSchema:
     def test_declared_columns_pass_and_no_file_offends(self):
-        assert schema.schema_as_declared(self.DECLARED, {"a": dict(self.DECLARED)}).passed
-        assert schema.schema_as_declared(self.DECLARED, {}).passed
+        assert schema.schema_as_declared(DECLARED, {"a": dict(DECLARED)}).passed
+        assert schema.schema_as_declared(DECLARED, {}).passed
 
     @pytest.mark.parametrize(
         ("found", "column"),
@@ -81,7 +82,7 @@ class TestSchema:
         ],
     )
     def test_a_column_missing_changed_added_or_moved_is_named(self, found, column):
-        verdict = schema.schema_as_declared(self.DECLARED, {"good": dict(self.DECLARED), "bad": found})
+        verdict = schema.schema_as_declared(DECLARED, {"good": dict(DECLARED), "bad": found})
         assert not verdict.passed
         assert {row["file"] for row in verdict.offenders} == {"bad"}
         assert column in {row["column"] for row in verdict.offenders}
@@ -204,12 +205,16 @@ class TestReference:
         assert verdict.passed is passed
         assert passed or verdict.severity is severity
 
-    @pytest.mark.parametrize(("count", "passed"), [(0, False), (30, False), (300, True), (3000, True), (3001, False)])
+    @pytest.mark.parametrize(
+        ("count", "passed"), [(0, False), (30, False), (300, True), (3000, True), (3001, False)]
+    )
     def test_a_universe_of_a_few_symbols_is_implausible(self, count, passed):
         """Incident I-09: days with 0 to 30 symbols."""
         assert reference.count_plausible(count, fewest=300, most=3000, what="symbols").passed is passed
 
-    @pytest.mark.parametrize(("count", "before", "passed"), [(120, 100, True), (121, 100, False), (5, None, True)])
+    @pytest.mark.parametrize(
+        ("count", "before", "passed"), [(120, 100, True), (121, 100, False), (5, None, True)]
+    )
     def test_a_leap_against_the_day_before_is_a_warning(self, count, before, passed):
         verdict = reference.change_plausible(count, before, largest=0.2, what="symbols")
         assert (verdict.passed, verdict.severity) == (passed, Severity.WARN)
