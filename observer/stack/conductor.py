@@ -11,16 +11,17 @@ import json
 import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from observer.stack.dagster_client import DagsterClient, RunStatus
 from observer.stack.programme import DayProgramme, Request, Wall
-from observer_core.clock import Conductor, Hold, kst_datetime
+from observer_core.clock import ClockFile, Conductor, Hold, kst_datetime
 from observer_core.errors import NetworkError, ProcessError, StorageError
 from observer_core.files import write_atomically
 from observer_core.market.calendar import MarketCalendar
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEAT_SECONDS = 0.1
 # Each question costs the webserver some milliseconds of a core that the market needs, too.
 _FOLLOW_SECONDS = 0.4
@@ -126,6 +127,7 @@ class DayConductor:
         compacted_to = self.programme.compacted_to
         state = {
             "now": self.now.isoformat(),
+            "now_ns": self._clock.now_ns(),
             "day": self.programme.partition,
             "has_reference": self.programme.has_reference,
             "compacted_to": compacted_to.isoformat() if compacted_to else None,
@@ -155,7 +157,7 @@ class DayConductor:
             self.programme.succeeded(request)
             self.finished.append(Finished(request, run_id))
             self._in_flight = None
-        elif status is RunStatus.FAILURE:
+        elif status in (RunStatus.FAILURE, RunStatus.CANCELED):
             self._in_flight = None
             await self._take_failure(request, run_id)
 
@@ -171,7 +173,7 @@ class DayConductor:
     def _place_walls(self) -> None:
         walls = set(self.programme.walls(self.now))
         for wall in walls - self._holds.keys():
-            self._holds[wall] = self._clock.hold(int(wall.at.timestamp()) * 1_000_000_000, wall.reason)
+            self._holds[wall] = self._clock.hold(instant_ns(wall.at), wall.reason)
         for wall in self._holds.keys() - walls:
             self._holds.pop(wall).release()
 
@@ -186,12 +188,24 @@ class DayConductor:
         self.programme = DayProgramme(self._calendar.session(day), late_close=yesterday)
         self.notes.append(f"The night is skipped{closed}: on to {day:%A %Y-%m-%d}, 07:20.")
         self._place_walls()
-        self._clock.jump(int(self.programme.begins.timestamp()) * 1_000_000_000)
+        self._clock.jump(instant_ns(self.programme.begins))
         self.save()
 
 
-def read_saved(path: Path) -> tuple[datetime, DayProgramme] | None:
+def instant_ns(moment: datetime) -> int:
+    """Returns an instant in nanoseconds since the Unix epoch, exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def read_saved(path: Path, clock: Path) -> tuple[int, DayProgramme] | None:
     """Returns where an earlier stack stood, None where there was none.
+
+    Args:
+        path: What `save` has written.
+        clock: The earlier clock's file: a stack that was killed has seen later instants than it saved.
+
+    Returns:
+        The first instant that no process of the earlier stack has passed, and the programme.
 
     Raises:
         StorageError: The file is damaged.
@@ -208,8 +222,9 @@ def read_saved(path: Path) -> tuple[datetime, DayProgramme] | None:
             closed=state["closed"],
             late_close=state["late_close"],
         )
-        return datetime.fromisoformat(state["now"]), programme
+        now_ns = int(state["now_ns"])
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"{path} is damaged: {error!r}.", remedy="Begin anew with `observer up --reset`."
         ) from error
+    return max(now_ns, ClockFile(clock).read().limit_ns) if clock.exists() else now_ns, programme

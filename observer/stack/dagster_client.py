@@ -106,12 +106,13 @@ class RunStatus(StrEnum):
     RUNNING = "running"
     SUCCESS = "success"
     FAILURE = "failure"
+    CANCELED = "canceled"
 
 
 _STATUS = {
     "SUCCESS": RunStatus.SUCCESS,
     "FAILURE": RunStatus.FAILURE,
-    "CANCELED": RunStatus.FAILURE,
+    "CANCELED": RunStatus.CANCELED,
     "QUEUED": RunStatus.WAITING,
     "NOT_STARTED": RunStatus.WAITING,
 }

@@ -18,7 +18,7 @@ import httpx
 from rich.console import Console
 
 from observer.stack import environment
-from observer.stack.conductor import DayConductor
+from observer.stack.conductor import DayConductor, instant_ns
 from observer.stack.layout import StackFolder
 from observer.stack.ports import ephemeral
 from observer.stack.programme import DAY_BEGINS, DayProgramme, Job, Request
@@ -82,7 +82,9 @@ async def run_demo(
     async with httpx.AsyncClient(trust_env=False) as client:
         stack = LocalStack(_plan(folder, settings), progress, client, machine)
         demo = _Demo(stack, settings, progress, client, started)
-        return await Session(stack, progress).run(demo.run)
+        status = await Session(stack, progress).run(demo.run)
+    # Once the day is proved or not, being told to stop changes nothing.
+    return status if demo.verdict is None else demo.verdict
 
 
 class _Demo:
@@ -99,6 +101,7 @@ class _Demo:
         self._settings = settings
         self._progress = progress
         self._started = started
+        self.verdict: int | None = None
 
     async def run(self) -> int:
         stack = self._stack
@@ -115,10 +118,11 @@ class _Demo:
         with self._progress.step("closing the day with its last lines"):
             await conductor.finish(Request(Job.CLOSE_DAY, programme.partition))
         equations = await self._prove()
+        self.verdict = 0 if all(equation.holds for equation in equations) else 1
         if self._settings.keep:
-            self._progress.say(f"Dagster is open at {stack.dagster.address}; Ctrl-C ends it.")
+            self._progress.say(f"Dagster is open at {stack.dagster.address} ; Ctrl-C ends it.")
             await asyncio.Event().wait()
-        return 0 if all(equation.holds for equation in equations) else 1
+        return self.verdict
 
     async def _guard(self, conductor: DayConductor) -> None:
         """Raises where time stands still for too long."""
@@ -172,7 +176,7 @@ def _plan(folder: StackFolder, settings: DemoSettings) -> Plan:
         real_broker=None,
         database=None,
         postgres_programs=None,
-        start=session.at(DAY_BEGINS),
+        start_ns=instant_ns(session.at(DAY_BEGINS)),
         speed=settings.speed,
         stands_at_start=False,
         durable=False,

@@ -110,6 +110,11 @@ def mounts(runtime: Path) -> dict[str, str]:
     }
 
 
+def caches(folder: StackFolder) -> dict[str, str]:
+    """Returns where libraries keep what they have worked out, which would else be the user's home."""
+    return {"MPLCONFIGDIR": str(folder.project / "var" / "cache" / "matplotlib")}
+
+
 def simulated_broker(keys: SimulatedKeys, *, http_port: int, websocket_port: int) -> dict[str, str]:
     """Returns the access to the simulated broker, as its clients are given it."""
     return {

@@ -40,6 +40,8 @@ class Program:
         ready: Answers whether it does its work.
         start_seconds: How long it may take until then.
         stop_seconds: How long it may take to stop after SIGTERM.
+        orphan_signal: What the kernel sends it when the stack was killed: SIGTERM where something is to
+            be put in order (lines to seal, runs to end), else SIGKILL.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Program:
     ready: Probe
     start_seconds: float = 60.0
     stop_seconds: float = 20.0
+    orphan_signal: signal.Signals = signal.SIGTERM
 
 
 class Child:
@@ -85,7 +88,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 # It calls into libc only, which is loaded.
-                preexec_fn=bond(signal.SIGTERM),  # noqa: PLW1509
+                preexec_fn=bond(program.orphan_signal),  # noqa: PLW1509
             )
         self.starts += 1
 

@@ -11,17 +11,16 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 
 from observer_core.market.calendar import Session
+from observer_core.market.programme import CLOSE_DAY_AT, REFRESH_REFERENCE_AT
 
 # Times of the day from `docs/architecture.md`.
-_REFRESH_AT = time(7, 30)
-_CLOSE_AT = time(20, 10)
 _CLOSE_BY = time(20, 40)
 DAY_BEGINS = time(7, 20)
 DAY_ENDS = time(20, 40)
 
 # The collector seals an hour with the first line of the next one, or shortly after it.
 _SEALING = timedelta(seconds=30)
-# Who begins later than 08:00 has the universe before the opening auction is over.
+# Who begins during the opening auction has the universe before it is over.
 _BEFORE_OPENING = timedelta(seconds=30)
 
 
@@ -98,7 +97,7 @@ class DayProgramme:
 
     def has_data_at(self, now: datetime) -> bool:
         """Returns whether the universe is due by then and the collector may receive data."""
-        return self.session.at(_REFRESH_AT) <= now < self.session.at(self.session.data_ends)
+        return self.session.at(REFRESH_REFERENCE_AT) <= now < self.session.at(self.session.data_ends)
 
     def due(self, now: datetime) -> Request | None:
         """Returns the run to ask for next, or None.
@@ -154,14 +153,14 @@ class DayProgramme:
 
     def _wants_reference(self, now: datetime) -> bool:
         open_task = not self.has_reference and Job.REFRESH_REFERENCE not in self._given_up
-        return open_task and now >= self.session.at(_REFRESH_AT)
+        return open_task and now >= self.session.at(REFRESH_REFERENCE_AT)
 
     def _wants_closing(self, now: datetime) -> bool:
         open_task = not self.closed and Job.CLOSE_DAY not in self._given_up
-        return open_task and now >= self.session.at(_CLOSE_AT)
+        return open_task and now >= self.session.at(CLOSE_DAY_AT)
 
     def _choose_reference_wall(self, now: datetime) -> datetime:
-        regular = self.session.at(time(8))
+        regular = self.session.at(self.session.auction_from)
         return regular if now < regular else self.session.at(self.session.opens) - _BEFORE_OPENING
 
     def _oldest_open_hour(self) -> datetime:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,12 +109,12 @@ class Programs:
             "dagster_webserver", "--host", LOOPBACK, "--port", str(self._ports.dagster),
             "--workspace", str(self._folder.workspace),
         )  # fmt: skip
-        return self._program(WEBSERVER, command, self._plain(), self._is_loaded)
+        return self._program(WEBSERVER, command, self._plain(), self._is_loaded, signal.SIGKILL)
 
     def daemon(self) -> Program:
         """Dagster's daemon: the run queue, and on the real clock schedules and sensors."""
         command = ("dagster._daemon", "run", "--workspace", str(self._folder.workspace))
-        return self._program(DAEMON, command, self._plain(), _at_once)
+        return self._program(DAEMON, command, self._plain(), _at_once, signal.SIGKILL)
 
     def write_dagster_home(self) -> None:
         """Writes the instance's configuration and the workspace that names the code server."""
@@ -129,7 +130,12 @@ class Programs:
         return {**environment.of_the_machine(self._observed), **self._dagster}
 
     def _program(
-        self, name: str, command: tuple[str, ...], variables: Mapping[str, str], ready: Probe
+        self,
+        name: str,
+        command: tuple[str, ...],
+        variables: Mapping[str, str],
+        ready: Probe,
+        orphan_signal: signal.Signals = signal.SIGTERM,
     ) -> Program:
         return Program(
             name=name,
@@ -138,6 +144,7 @@ class Programs:
             folder=self._folder.folder,
             log=self._folder.log(name),
             ready=ready,
+            orphan_signal=orphan_signal,
         )
 
     def _answers(self, address: str) -> Probe:

@@ -58,10 +58,11 @@ class Screen:
 
 def one_line(status: Status) -> str:
     """Returns the status in one line."""
+    sent = f" · sent {_number(status.sent)}" if status.simulated else ""
     waiting = f" · waits for {status.waiting}" if status.waiting else ""
     failed = f", {status.runs[1]} failed" if status.runs and status.runs[1] else ""
     return (
-        f"{status.now:%m-%d %H:%M:%S} {status.phase} · {status.speed:.0f}× · sent {_number(status.sent)}"
+        f"{status.now:%m-%d %H:%M:%S} {status.phase} · {status.speed:.0f}×{sent}"
         f" · journaled {_number(status.journaled)} · lake {_number(status.lake)}"
         f" · warehouse {_number(status.warehouse)} · quarantined {status.quarantined}"
         f" · holes {_number(status.holes)} · runs {_number(status.runs and status.runs[0])}{failed}{waiting}"
@@ -87,7 +88,7 @@ def render(status: Status, head: Sequence[str]) -> RenderableType:
 
 def _flow(status: Status) -> list[tuple[str, str]]:
     return [
-        ("sent by the broker", _number(status.sent)),
+        ("sent by the broker", _number(status.sent) if status.simulated else "it does not tell"),
         ("journaled", _number(status.journaled)),
         ("in the lake", _number(status.lake)),
         ("in PostgreSQL", _number(status.warehouse)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -47,7 +46,7 @@ class Plan:
         real_broker: Access to the real broker; None for the simulated one.
         database: A configured server; None to start one.
         postgres_programs: The operator's choice of programs for the one that is started.
-        start: First instant of the virtual clock.
+        start_ns: First instant of the virtual clock, nanoseconds since the Unix epoch.
         speed: Virtual seconds per real second, at most.
         stands_at_start: Whether the virtual clock stands until `let_time_pass`.
         durable: False for data that nobody needs after a crash of the machine.
@@ -60,7 +59,7 @@ class Plan:
     real_broker: Mapping[str, str] | None
     database: DatabaseSettings | None
     postgres_programs: Path | None
-    start: datetime
+    start_ns: int
     speed: float
     stands_at_start: bool
     durable: bool
@@ -230,6 +229,7 @@ class LocalStack:
             **self._machine,
             **plan.settings,
             **environment.mounts(plan.folder.runtime),
+            **environment.caches(plan.folder),
             **environment.database(self.database),
         }
         simulator = None
@@ -253,7 +253,7 @@ class LocalStack:
     def _start_clock(self) -> None:
         self.clock = Conductor.create(
             self.plan.folder.clock,
-            start_ns=int(self.plan.start.timestamp()) * 1_000_000_000,
+            start_ns=self.plan.start_ns,
             speed=self.plan.speed,
             required=frozenset({programs.SIMULATOR, programs.COLLECTOR}),
         )

@@ -45,6 +45,7 @@ class Status:
         phase: What the exchange does.
         speed: Seconds of the clock per real second, lately; 1 on the real clock.
         waiting: What the clock waits for.
+        simulated: Whether the broker is simulated; a real one does not tell what it has sent.
         sent: Records sent by the simulated broker since the stack's start.
         journaled: Records journaled by the collector since its start.
         collector: The collector's own word on its readiness.
@@ -65,6 +66,7 @@ class Status:
     phase: str
     speed: float
     waiting: str
+    simulated: bool
     sent: int | None
     journaled: int | None
     collector: str
@@ -115,6 +117,7 @@ class StatusReader:
             phase=self._calendar.phase(now).value.replace("_", " "),
             speed=self._speed(now),
             waiting=", ".join(sorted(set(waiting))),
+            simulated=self._conductor is not None,
             sent=await self._sent(),
             journaled=counters.get("records_journaled"),
             collector=str(collector.get("reason", "does not answer")),

@@ -11,17 +11,17 @@ import os
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import httpx
 
 from observer.stack import environment
-from observer.stack.conductor import DayConductor, read_saved
+from observer.stack.conductor import DayConductor, instant_ns, read_saved
 from observer.stack.layout import StackFolder
 from observer.stack.lock import StackLock
 from observer.stack.ports import choose, ephemeral
-from observer.stack.programme import DayProgramme
+from observer.stack.programme import DayProgramme, Job
 from observer.stack.programs import Ports
 from observer.stack.progress import Progress
 from observer.stack.screen import Screen
@@ -29,7 +29,7 @@ from observer.stack.session import Session
 from observer.stack.stack import LocalStack, Plan
 from observer.stack.status import StatusReader
 from observer.stack.tasks import first_of
-from observer_core.clock import KST, RealClock
+from observer_core.clock import KST, RealClock, kst_datetime
 from observer_core.errors import ConfigurationError
 from observer_core.market.calendar import MarketCalendar, NotATradingDayError
 from observer_core.settings import DatabaseSettings, Paths, PathSettings, StackSettings
@@ -47,9 +47,13 @@ _POLL_SECONDS = 0.1
 class Beginning:
     """Where the virtual clock and the day's programme begin."""
 
-    now: datetime
+    now_ns: int
     programme: DayProgramme
     continued: bool
+
+    @property
+    def now(self) -> datetime:
+        return kst_datetime(self.now_ns)
 
 
 def is_simulated(machine: Mapping[str, str]) -> bool:
@@ -126,9 +130,24 @@ class _Foreground:
         work: list[Coroutine[Any, Any, None]] = []
         if conductor is not None:
             work = [conductor.run(), self._save(), self._let_time_pass(conductor, reader)]
+        else:
+            await self._refresh_missing_reference()
         screen = Screen(reader, self._progress, [*addresses, "Ctrl-C stops everything"])
         await first_of(screen.run(), *work)
         return 0
+
+    async def _refresh_missing_reference(self) -> None:
+        """Asks for the day's universe where the stack starts after its schedule was due."""
+        now, calendar = RealClock().now(), MarketCalendar()
+        if not calendar.is_trading_day(now.date()):
+            return
+        programme = DayProgramme(
+            calendar.session(now.date()), has_reference=_has_universe(self._stack.plan.folder, now.date())
+        )
+        request = programme.due(now) if programme.has_data_at(now) else None
+        if request is not None and request.job is Job.REFRESH_REFERENCE:
+            await self._stack.dagster.launch(request.job, partition=request.partition)
+            self._progress.say("  the universe of the day is missing: its refresh is requested")
 
     def _make_conductor(self) -> DayConductor | None:
         if self._beginning is None:
@@ -167,7 +186,7 @@ class _Foreground:
 
 
 def _beginning(folder: StackFolder, settings: StackSettings) -> Beginning:
-    saved = read_saved(folder.saved_clock)
+    saved = read_saved(folder.saved_clock, folder.clock)
     if saved is not None:
         return Beginning(*saved, continued=True)
     now = settings.start.replace(tzinfo=KST) if settings.start.tzinfo is None else settings.start
@@ -177,8 +196,12 @@ def _beginning(folder: StackFolder, settings: StackSettings) -> Beginning:
         raise ConfigurationError(
             f"OBSERVER_UP_START is {settings.start}: {error}", remedy="Choose a trading day of the KRX."
         ) from error
-    universe = Paths(PathSettings.load(environment.mounts(folder.runtime))).universe(session.day)
-    return Beginning(now, DayProgramme(session, has_reference=universe.exists()), continued=False)
+    programme = DayProgramme(session, has_reference=_has_universe(folder, session.day))
+    return Beginning(instant_ns(now), programme, continued=False)
+
+
+def _has_universe(folder: StackFolder, day: date) -> bool:
+    return Paths(PathSettings.load(environment.mounts(folder.runtime))).universe(day).exists()
 
 
 def _plan(
@@ -191,7 +214,7 @@ def _plan(
         real_broker=None if beginning else environment.given_broker(machine),
         database=DatabaseSettings.load(machine) if machine.get("DB_HOST") else None,
         postgres_programs=settings.postgres_programs,
-        start=beginning.now if beginning else RealClock().now(),
+        start_ns=beginning.now_ns if beginning else 0,
         speed=settings.speed,
         stands_at_start=beginning is not None and beginning.programme.has_data_at(beginning.now),
         durable=True,

@@ -24,18 +24,17 @@ def finish_reference(programme: DayProgramme) -> None:
     programme.succeeded(Request(Job.REFRESH_REFERENCE, "2026-09-15"))
 
 
-def test_nothing_is_due_before_half_past_seven(programme: DayProgramme) -> None:
-    """07:30 master files, symbols, universe, tokens."""
-    assert programme.due(at(7, 29, 59)) is None
-    assert programme.due(at(7, 30)) == Request(Job.REFRESH_REFERENCE, "2026-09-15")
+def test_nothing_is_due_before_the_master_files_are_packed(programme: DayProgramme) -> None:
+    """The broker packs the day's master files at 07:35 and 07:55."""
+    assert programme.due(at(8, 4, 59)) is None
+    assert programme.due(at(8, 5)) == Request(Job.REFRESH_REFERENCE, "2026-09-15")
 
 
-def test_time_does_not_pass_eight_without_the_universe(programme: DayProgramme) -> None:
-    """08:00 is the first session of the day."""
-    assert programme.walls(at(7, 30))[0].at == at(8)
-    assert programme.walls(at(8))[0].at == at(8)
+def test_the_opening_auction_does_not_begin_without_the_universe(programme: DayProgramme) -> None:
+    """08:30 is when the first data come."""
+    assert programme.walls(at(8, 5))[0].at == at(8, 30)
     finish_reference(programme)
-    assert all(wall.at > at(8) for wall in programme.walls(at(7, 40)))
+    assert all(wall.at > at(8, 30) for wall in programme.walls(at(8, 10)))
 
 
 def test_who_begins_late_has_the_universe_before_the_opening_auction_ends(programme: DayProgramme) -> None:

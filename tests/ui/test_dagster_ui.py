@@ -1,0 +1,99 @@
+"""Dagster's web page in a real browser, on a day that was really run."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from observer.stack.proof import collect_evidence
+
+pytestmark = [pytest.mark.ui, pytest.mark.stack, pytest.mark.timeout(900)]
+
+DAY = date(2026, 9, 15)
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+SECONDS = 90_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        message = "no chromium here (Debian: apt-get install chromium)"
+        # In CI the browser is there, or the run is worth nothing.
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, demo) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 2200, "height": 1300})
+    page.set_default_timeout(SECONDS)
+    outside: list[str] = []
+    own = (demo.dagster, "data:", "blob:", demo.dagster.replace("http", "ws"))
+    page.on("request", lambda one: None if one.url.startswith(own) else outside.append(one.url))
+    yield page
+    page.close()
+    assert outside == [], "the page asks somebody else"
+
+
+def test_the_lineage_goes_from_the_broker_to_postgres(page: Page, demo) -> None:
+    """Upstream of the trades in PostgreSQL stand the lake, the journal, the collector and the broker."""
+    page.goto(
+        f"{demo.dagster}/assets/warehouse/scalp_trades?view=lineage&lineageScope=upstream&lineageDepth=12"
+    )
+    for asset in ("kis_websocket", "kis_rest_api", "kis_master_server", "instrument_master", "symbols",
+                  "universe", "kis_access_token", "collector", "scalp_journal"):  # fmt: skip
+        expect(page.get_by_text(asset, exact=True).first).to_be_visible(timeout=SECONDS)
+    # The table in the lake and the table in PostgreSQL bear the same name.
+    assert page.locator("svg").get_by_text("scalp_trades", exact=True).count() >= 2
+
+
+def test_every_group_is_in_the_global_lineage(page: Page, demo) -> None:
+    """The page that a newcomer opens first shows the house from the broker to operations."""
+    page.goto(f"{demo.dagster}/asset-groups")
+    for group in ("broker", "reference", "feed", "lake", "warehouse", "operations"):
+        expect(page.locator("svg").get_by_text(group, exact=True).first).to_be_visible(timeout=SECONDS)
+
+
+def test_a_rerun_of_a_partition_leaves_every_row_as_it_was(page: Page, demo) -> None:
+    """The day's close is executed again by the button on its page: same rows, same files, same tables."""
+    before, files = collect_evidence(demo.paths, demo.database, DAY), _lake_files(demo.paths.lake)
+    run_id = _last_run(demo.dagster, "close_day")
+    page.goto(f"{demo.dagster}/runs/{run_id}")
+    page.get_by_role("button", name="Re-execute all").click()
+    page.wait_for_url(re.compile(rf"/runs/(?!{run_id})[0-9a-f-]+"))
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_text("partition: 2026-09-15").first).to_be_visible()
+    assert _last_run(demo.dagster, "close_day") != run_id
+    after = collect_evidence(demo.paths, demo.database, DAY)
+    assert after.lake.equals(before.lake)
+    columns = after.warehouse.columns
+    assert after.warehouse.sort(columns).equals(before.warehouse.sort(columns))
+    assert (after.lake_bars, after.warehouse_bars) == (before.lake_bars, before.warehouse_bars)
+    assert _lake_files(demo.paths.lake) == files
+
+
+def _last_run(dagster: str, job: str) -> str:
+    query = (
+        f'{{runsOrError(filter: {{pipelineName: "{job}"}}, limit: 1) {{... on Runs {{results {{runId}}}}}}}}'
+    )
+    answer = httpx.post(f"{dagster}/graphql", json={"query": query}, trust_env=False, timeout=30).json()
+    return answer["data"]["runsOrError"]["results"][0]["runId"]
+
+
+def _lake_files(lake: Path) -> dict[str, str]:
+    files = lake.rglob("*.parquet")
+    return {str(file.relative_to(lake)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
