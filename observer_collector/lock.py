@@ -1,8 +1,10 @@
-"""The one writer of an app key.
+"""The one writer of an app key and of a shard.
 
-Invariant: whoever holds the kernel's lock on the file is the writer, and nobody else; what the file
-says about the holder is for people only. The kernel releases the lock when the process ends, however
-it ends; the file itself stays. `flock` is node-local, and so is the data volume.
+Invariant: whoever holds the kernel's locks on both files is the writer, and nobody else: the broker
+gives an app key one session, and the files of a shard have one writer, also while a key is being
+replaced. What a file says about its holder is for people only. The kernel releases the locks when the
+process ends, however it ends; the files themselves stay. `flock` is node-local, and so is the data
+volume.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import fcntl
 import json
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,48 +27,44 @@ _POLL_SECONDS = 0.5
 
 
 class WriterLock:
-    """The lock on the data volume.
+    """The locks on the data volume.
 
     Args:
-        path: `Paths.collector_lock`.
+        paths: `Paths.collector_lock` and `Paths.shard_lock`, always in this order.
         pod: Who this process is.
         clock: Since when it holds the lock, for people.
     """
 
-    def __init__(self, path: Path, pod: PodSettings, clock: Clock) -> None:
-        self._path = path
+    def __init__(self, paths: Sequence[Path], pod: PodSettings, clock: Clock) -> None:
+        self._paths = tuple(paths)
         self._name = pod.pod_name or socket.gethostname()
         self._clock = clock
-        self._descriptor: int | None = None
+        self._descriptors: tuple[int, ...] = ()
 
     @property
     def held(self) -> bool:
         """Whether this process is the writer."""
-        return self._descriptor is not None
+        return bool(self._descriptors)
 
     def try_acquire(self) -> bool:
         """Returns whether this process is the writer now.
 
         Raises:
-            StorageError: The file cannot be made or locked.
+            StorageError: A file cannot be made or locked.
         """
         if self.held:
             return True
-        try:
-            self._path.parent.mkdir(exist_ok=True)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise StorageError(
-                f"The lock {self._path} cannot be opened: {error.strerror}.",
-                remedy="Correct the permissions of OBSERVER_DATA_DIR.",
-            ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        self._introduce(descriptor)
+        descriptors: list[int] = []
+        for path in self._paths:
+            descriptor = _locked(path)
+            if descriptor is None:
+                for taken in descriptors:
+                    os.close(taken)
+                return False
+            descriptors.append(descriptor)
+        self._descriptors = tuple(descriptors)
+        for descriptor in descriptors:
+            self._introduce(descriptor)
         return True
 
     async def acquire(self) -> None:
@@ -75,19 +74,38 @@ class WriterLock:
 
     def holder(self) -> dict[str, Any]:
         """Returns what the writer says about itself; empty where nobody has said anything."""
+        # The shard's writer is the one whom every process waits for, whatever its key.
         try:
-            content = json.loads(self._path.read_bytes())
+            content = json.loads(self._paths[-1].read_bytes())
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
 
     def release(self) -> None:
         """Lets somebody else be the writer."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = ()
 
     def _introduce(self, descriptor: int) -> None:
         holder = {"name": self._name, "pid": os.getpid(), "since": self._clock.now().isoformat()}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+
+
+def _locked(path: Path) -> int | None:
+    """Returns the descriptor of a file that is locked now; None where another process holds it."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StorageError(
+            f"The lock {path} cannot be opened: {error.strerror}.",
+            remedy="Correct the permissions of OBSERVER_DATA_DIR.",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

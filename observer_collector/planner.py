@@ -87,7 +87,7 @@ class Planner:
         except InputError as error:
             # The loop comes back every few seconds; the same problem is told once.
             if self._problem != str(error):
-                _log.error("There is no usable universe.", error=str(error))
+                _log.warning("There is no usable universe yet.", reason=str(error))
             self._problem = str(error)
             return None
 

@@ -87,7 +87,11 @@ async def serve(settings: Settings, clock: Clock, stop: asyncio.Event | None = N
         service = Service(
             clock=clock,
             hours=MarketHours(MarketCalendar()),
-            lock=WriterLock(paths.collector_lock(client.tokens.fingerprint), settings.pod, clock),
+            lock=WriterLock(
+                (paths.collector_lock(client.tokens.fingerprint), paths.shard_lock(settings.collector.shard)),
+                settings.pod,
+                clock,
+            ),
             tokens=client.tokens,
             started=Moment.now(clock),
         )

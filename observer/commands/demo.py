@@ -14,6 +14,11 @@ from observer.stack import environment
 from observer.stack.demo import DemoSettings, run_demo
 from observer.stack.layout import StackFolder
 from observer.stack.lock import StackLock
+from observer_core.errors import ConfigurationError
+from observer_core.market.calendar import MarketCalendar
+
+# Beyond it the clock's lead is minutes of the market, and receive times say nothing.
+_FASTEST = 100_000.0
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,6 +40,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
 
 
+def _refuse_impossible(settings: DemoSettings) -> None:
+    """Checks what was asked for before the last demo's folder is emptied.
+
+    Raises:
+        ConfigurationError: The speed is none, or the exchange is closed on the day.
+    """
+    if not 0 < settings.speed <= _FASTEST:
+        raise ConfigurationError(
+            f"--speed is {settings.speed}.", remedy=f"Choose more than 0 and at most {_FASTEST:,.0f}."
+        )
+    closure = MarketCalendar().closure(settings.day)
+    if closure is not None:
+        raise ConfigurationError(
+            f"--date is {settings.day}: the KRX is closed ({closure}).", remedy="Choose a trading day."
+        )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Runs the demo."""
     started = time.monotonic()
@@ -42,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     environment.cleanse(os.environ)
     folder = StackFolder.named("demo", arguments.folder)
     settings = DemoSettings(day=arguments.date, speed=arguments.speed, keep=arguments.keep)
+    _refuse_impossible(settings)
     folder.refuse_foreign()
     with StackLock(folder.lock):
         return asyncio.run(run_demo(folder, settings, dict(os.environ), started=started))

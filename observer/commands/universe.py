@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,7 @@ def _day(text: str | None) -> date:
     if text is None:
         return RealClock().now().date()
     try:
-        return date.fromisoformat(text)
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a label, no instant
     except ValueError as error:
         raise InputError(f"--date is {text!r}.", remedy="Write it as YYYY-MM-DD.") from error
 

@@ -14,6 +14,7 @@ from observer_core.errors import ConfigurationError
 
 LOOPBACK = "127.0.0.1"
 _TRIES = 100
+_LAST_PORT = 65_535
 
 
 def is_free(port: int) -> bool:
@@ -47,9 +48,13 @@ def choose(default: int, *, requested: int | None, variable: str, taken: Iterabl
         taken: Ports that are promised to other processes of the stack.
 
     Raises:
-        ConfigurationError: The requested port, or every port after the default, is taken.
+        ConfigurationError: The requested port is none or taken, or every port after the default is.
     """
     promised = set(taken)
+    if requested is not None and not 1 <= requested <= _LAST_PORT:
+        raise ConfigurationError(
+            f"{variable} is {requested}, which is no port.", remedy=f"Set {variable} to 1 to {_LAST_PORT}."
+        )
     if requested is not None:
         if requested in promised or not is_free(requested):
             raise ConfigurationError(

@@ -51,8 +51,14 @@ class Screen:
     async def _print_lines(self) -> None:
         for line in self._head:
             self._progress.say(f"  {line}")
+        told: tuple[str, ...] = ()
         while True:
-            self._progress.say(f"  {one_line(await self._reader.read())}")
+            status = await self._reader.read()
+            for note in status.notes:
+                if note not in told:
+                    self._progress.say(f"  {note}")
+            told = status.notes
+            self._progress.say(f"  {one_line(status)}")
             await asyncio.sleep(_LINE_SECONDS)
 
 

@@ -142,6 +142,9 @@ class StatusReader:
         return bool(registrations) and registrations.get("confirmed", 0) == sum(registrations.values())
 
     def _speed(self, now: datetime) -> float:
+        # A night that was skipped is no speed.
+        if self._readings and self._readings[-1][1].date() != now.date():
+            self._readings.clear()
         self._readings.append((time.monotonic(), now))
         (then, before), (real, _) = self._readings[0], self._readings[-1]
         return (now - before).total_seconds() / (real - then) if real > then else 0.0

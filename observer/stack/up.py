@@ -181,7 +181,11 @@ class _Foreground:
 
     async def _save(self) -> None:
         while True:
-            self.save()
+            try:
+                self.save()
+            except OSError as error:
+                # A full disk stops nothing: the collector pauses, and so does this, until there is space.
+                self._progress.say(f"  where the clock stands cannot be saved: {error.strerror}; free space")
             await asyncio.sleep(_SAVE_SECONDS)
 
 

@@ -102,6 +102,10 @@ class Paths:
         """Returns the file whose lock makes its holder the writer of an app key."""
         return self.locks / f"collector-{fingerprint}.lock"
 
+    def shard_lock(self, shard: str) -> Path:
+        """Returns the file whose lock makes its holder the writer of a shard's files."""
+        return self.locks / f"shard-{shard}.lock"
+
     def master_files(self, day: date) -> Path:
         """Returns the folder of the raw master files of a day."""
         return self.reference / "kis-master" / f"{day:%Y%m%d}"

@@ -6,6 +6,7 @@ Invariant: the bytes of a download are kept as they came, before anything is rea
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -65,7 +66,15 @@ def read_masters(
     """
     if not folder.is_dir():
         raise MasterFileError(f"{folder} is not a directory.", remedy="Name the folder of the master files.")
-    return tuple(one for layout in layouts for one in _read_master(folder, layout))
+    instruments = tuple(one for layout in layouts for one in _read_master(folder, layout))
+    counts = Counter(one.code for one in instruments)
+    repeated = sorted(code for code, count in counts.items() if count > 1)
+    if repeated:
+        raise MasterFileError(
+            f"{folder}: {len(repeated)} codes stand more than once, {repeated[0]} for one.",
+            remedy="Fetch the master files anew.",
+        )
+    return instruments
 
 
 def _read_master(folder: Path, layout: MasterLayout) -> tuple[Instrument, ...]:
