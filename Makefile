@@ -1,7 +1,7 @@
 # The commands of Observer. Each sets up what it needs first and can be repeated.
 # ARGS passes options on:  make up ARGS="--speed 60"
 .DEFAULT_GOAL := help
-.PHONY: help up demo test setup lock clean
+.PHONY: help up demo test bench setup lock clean
 MAKEFLAGS += --no-print-directory
 ARGS ?=
 
@@ -16,6 +16,9 @@ demo: setup ## run one virtual trading day and prove that nothing was lost (abou
 
 test: setup ## run all tests and checks; a path narrows the tests: make test ARGS=tests/observer_core
 	@tools/check $(ARGS)
+
+bench: setup ## run the benchmarks; names narrow them: make bench ARGS=contracts
+	@.venv/bin/python bench/run.py $(ARGS)
 
 setup: ## prepare .venv; the other commands call it
 	@tools/setup

@@ -7,6 +7,7 @@ than what it runs; a deliberate error becomes one line with its remedy and exit 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -36,9 +37,17 @@ _COMMANDS = {
     "collector": _Command("record the market feed (the long-running service)", "collector"),
     "simulator": _Command("simulate the broker and a market", "simulator"),
     "universe": _Command("build the universe from the broker's master files"),
+    "contracts": _Command("verify the execution contracts of a deployment", "contracts"),
     "kis": _Command("read the broker's messages"),
     "lake": _Command("describe the tables of the lake"),
     "settings": _Command("describe the environment variables"),
+}
+
+
+_REMEDIES = {
+    errno.ENOSPC: "Free space on that disk, then run the command again.",
+    errno.EROFS: "Choose a folder on a disk that can be written to.",
+    errno.EACCES: "Run as the user who owns it, or correct its permissions.",
 }
 
 
@@ -57,12 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ObserverError as error:
         print(f"observer: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of a pipe (`| head`) has left; the interpreter must not fail again at its last flush.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        remedy = _REMEDIES.get(error.errno or 0, "Check that file, its folder and the disk.")
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"observer: {place}{error.strerror or error}. Remedy: {remedy}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of a pipe (`| head`) has left; the interpreter must not fail again at its last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _run(words: list[str]) -> int:

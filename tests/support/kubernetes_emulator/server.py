@@ -1,0 +1,225 @@
+"""The HTTP side: a real server in a thread of its own."""
+
+import asyncio
+import json
+import re
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from kubernetes_emulator.cluster import KINDS, Cluster, Object
+from kubernetes_emulator.rights import Request, Rights
+
+_PLURALS = {plural: kind for kind, (_, plural, _) in KINDS.items()}
+_PATH = re.compile(
+    r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+/[^/]+))(?:/namespaces/(?P<namespace>[^/]+))?"
+    r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?P<rest>/.*)?"
+)
+TOKEN = "token-of-the-service-account"
+# Channels of `v4.channel.k8s.io`.
+_OUTPUT, _ERRORS, _STATUS = b"\x01", b"\x02", b"\x03"
+
+Fault = int | float | str
+
+
+class Server:
+    """Answers for a cluster.
+
+    Args:
+        cluster: The state.
+        folders: Where a container's folders lie on this machine, by path in the container.
+
+    Attributes:
+        faults: What goes wrong, by a pattern of paths: a status, seconds to wait (as a float), or `hang up`.
+        requests: Method and path of each request.
+        rights: What the account may do; None for everything.
+        program: What runs in a container in place of Python; empty for Python itself.
+    """
+
+    def __init__(self, cluster: Cluster, folders: dict[str, Path] | None = None) -> None:
+        self.cluster = cluster
+        self.folders = folders or {}
+        self.faults: dict[str, Fault] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.rights: Rights | None = None
+        self.program = ""
+        self.port = 0
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stops answering; connections are refused from then on."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
+
+    def kubeconfig(self, folder: Path, *, token: str = TOKEN) -> Path:
+        """Writes a kubeconfig that leads here."""
+        path = folder / "kubeconfig"
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
+            "users": [{"name": "test", "user": {"token": token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "current-context": "test",
+        }
+        path.write_text(json.dumps(content))
+        return path
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        runner = self._loop.run_until_complete(self._start())
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
+
+    async def _start(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        return runner
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        self.requests.append((request.method, path))
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return _status(401, "Unauthorized")
+        for pattern, fault in self.faults.items():
+            if re.search(pattern, path):
+                if fault == "hang up":
+                    assert request.transport is not None
+                    request.transport.close()
+                    return web.Response()
+                if isinstance(fault, int):
+                    return _status(fault, f"emulated fault {fault}")
+                await asyncio.sleep(float(fault))
+        if path == "/version":
+            return web.json_response({"major": "1", "minor": "34", "gitVersion": "v1.34.3+k3s1"})
+        return await self._resource(request, path)
+
+    async def _resource(self, request: web.Request, path: str) -> web.StreamResponse:
+        match = _PATH.fullmatch(path)
+        namespaces = re.fullmatch(r"/api/v1/namespaces/([^/]+)", path)
+        if namespaces:
+            if self.rights and not self.rights.allow(Request("get", "", "namespaces", namespaces[1], "")):
+                return _status(403, "namespaces is forbidden")
+            return self._one("Namespace", namespaces[1], "")
+        kind = _PLURALS.get(match["plural"]) if match else None
+        if match is None or kind is None or kind in self.cluster.unknown_kinds:
+            return _status(404, "the server could not find the requested resource")
+        if (match["core"] or match["group"]) != KINDS[kind][0]:
+            return _status(404, "the server could not find the requested resource")
+        namespace = match["namespace"] or ""
+        if not self._allows(request, match, namespace):
+            return _status(403, f"{kind.lower()}s is forbidden")
+        if match["rest"]:
+            return await self._below(request, kind, match["name"], namespace, match["rest"])
+        if match["name"] is None:
+            return self._list(request, kind, namespace)
+        if request.method == "DELETE":
+            return web.json_response(self.cluster.delete_pod(match["name"], namespace))
+        return self._one(kind, match["name"], namespace)
+
+    def _allows(self, request: web.Request, match: re.Match[str], namespace: str) -> bool:
+        if self.rights is None:
+            return True
+        name = (match["name"] or "").partition(":")[0]
+        verb = {"DELETE": "delete", "GET": "get" if name else "list"}[request.method]
+        below = f"/{match['rest'].split('/')[1]}" if match["rest"] else ""
+        group = (match["group"] or "").partition("/")[0]
+        return self.rights.allow(Request(verb, group, match["plural"] + below, name, namespace))
+
+    def _one(self, kind: str, name: str, namespace: str) -> web.Response:
+        found = self.cluster.find(kind, name, namespace)
+        if found is None:
+            return _status(404, f'{kind.lower()}s "{name}" not found')
+        return web.json_response(found)
+
+    def _list(self, request: web.Request, kind: str, namespace: str) -> web.Response:
+        selector = dict(
+            part.split("=", 1) for part in request.query.get("labelSelector", "").split(",") if part
+        )
+        found = [
+            {key: value for key, value in thing.items() if key not in ("apiVersion", "kind")}
+            for thing in self.cluster.objects[kind]
+            if (not KINDS[kind][2] or thing["metadata"]["namespace"] == namespace)
+            and selector.items() <= thing["metadata"].get("labels", {}).items()
+        ]
+        first, size = int(request.query.get("continue", "0")), int(request.query.get("limit", "500"))
+        page, rest = found[first : first + size], found[first + size :]
+        metadata = {"resourceVersion": "1"} | ({"continue": str(first + size)} if rest else {})
+        return web.json_response(
+            {"kind": f"{kind}List", "apiVersion": KINDS[kind][0], "metadata": metadata, "items": page}
+        )
+
+    async def _below(
+        self, request: web.Request, kind: str, name: str, namespace: str, rest: str
+    ) -> web.StreamResponse:
+        if kind == "Node" and rest == "/proxy/stats/summary":
+            return web.json_response(self.cluster.summary())
+        pod, _, port = name.partition(":")
+        if kind != "Pod" or self.cluster.find("Pod", pod, namespace) is None:
+            return _status(404, "not found")
+        if rest == "/exec":
+            return await self._run(request)
+        if rest.startswith("/proxy/") and port == "8000":
+            status, body = self.cluster.answers(pod, rest.removeprefix("/proxy"))
+            return web.json_response(body, status=status)
+        return _status(503, "error trying to reach service: connection refused")
+
+    async def _run(self, request: web.Request) -> web.StreamResponse:
+        """Runs the command on this machine, with the container's folders where they really lie."""
+        program, *words = request.query.getall("command")
+        command = [self.program or program, *map(self._here, words)]
+        socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
+        await socket.prepare(request)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        output, errors = await process.communicate()
+        for channel, content in ((_OUTPUT, output.replace(*self._back())), (_ERRORS, errors)):
+            if content:
+                await socket.send_bytes(channel + content)
+        ended: Object = {"kind": "Status", "status": "Success"}
+        if process.returncode:
+            causes = [{"reason": "ExitCode", "message": str(process.returncode)}]
+            ended = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}
+        await socket.send_bytes(_STATUS + json.dumps(ended).encode())
+        await socket.close()
+        return socket
+
+    def _here(self, word: str) -> str:
+        return next((str(folder) for path, folder in self.folders.items() if word == path), word)
+
+    def _back(self) -> tuple[bytes, bytes]:
+        """Returns what turns this machine's folders into the container's; they share a parent."""
+        if not self.folders:
+            return b"\0", b"\0"
+        path, folder = next(iter(self.folders.items()))
+        return str(folder.parent).encode(), str(Path(path).parent).encode()
+
+
+def _status(status: int, message: str) -> web.Response:
+    """Answers as the API server itself does when it says no."""
+    body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status}
+    return web.json_response({**body, "message": message}, status=status)
