@@ -1,5 +1,7 @@
 """A session of a real PostgreSQL: open, refused, without database, without tables."""
 
+from pathlib import Path
+
 import pytest
 
 from observer.stack.postgres import SUPERUSER, PostgresServer
@@ -7,6 +9,10 @@ from observer_contracts.evidence.runtime.database import _refusal, open_session
 from observer_contracts.evidence.runtime.observations import Session, SessionState
 from observer_contracts.evidence.seeing import Unseen
 from observer_core.settings import DatabaseSettings
+
+ROOT = Path(__file__).resolve().parents[3]
+VERSIONS = (ROOT / "observer_core/warehouse/migrations/versions").glob("[0-9]*.py")
+NEWEST = max(path.name for path in VERSIONS).partition("_")[0]
 
 
 def _settings(server: PostgresServer, **changes: str) -> DatabaseSettings:
@@ -21,7 +27,7 @@ def test_a_session_answers(server: PostgresServer) -> None:
     assert session.answered
     assert server.binaries is not None
     assert session.major_version == server.binaries.major
-    assert session.migrations == ("0002",)
+    assert session.migrations == (NEWEST,)
 
 
 def test_a_database_without_tables_has_no_migrations(server: PostgresServer) -> None:
