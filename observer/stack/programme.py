@@ -20,6 +20,8 @@ DAY_ENDS = time(20, 40)
 
 # The collector seals an hour with the first line of the next one, or shortly after it.
 _SEALING = timedelta(seconds=30)
+# What the collector needs between the universe and the opening auction, at any speed.
+_REGISTERING = timedelta(minutes=20)
 # Who begins during the opening auction has the universe before it is over.
 _BEFORE_OPENING = timedelta(seconds=30)
 
@@ -160,7 +162,8 @@ class DayProgramme:
         return open_task and now >= self.session.at(CLOSE_DAY_AT)
 
     def _choose_reference_wall(self, now: datetime) -> datetime:
-        regular = self.session.at(self.session.auction_from)
+        # The collector still has to read the universe and to register before the first data come.
+        regular = self.session.at(self.session.auction_from) - _REGISTERING
         return regular if now < regular else self.session.at(self.session.opens) - _BEFORE_OPENING
 
     def _oldest_open_hour(self) -> datetime:

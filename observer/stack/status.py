@@ -23,6 +23,7 @@ from psycopg2 import sql
 from observer.stack.conductor import DayConductor
 from observer.stack.dagster_client import RunStatus
 from observer.stack.environment import mounts
+from observer.stack.journal_count import JournalCount
 from observer.stack.proof.evidence import RECORD_TABLES, WAREHOUSE_TABLES
 from observer.stack.stack import LocalStack
 from observer_core.clock import RealClock
@@ -46,16 +47,15 @@ class Status:
         speed: Seconds of the clock per real second, lately; 1 on the real clock.
         waiting: What the clock waits for.
         simulated: Whether the broker is simulated; a real one does not tell what it has sent.
-        sent: Records sent by the simulated broker since the stack's start.
-        journaled: Records journaled by the collector since its start.
+        sent: Records of the day that the simulated broker has sent.
+        journaled: Records of the day in the journal's files.
         collector: The collector's own word on its readiness.
         slots: Confirmed registrations.
-        holes: Breaks of continuity since the collector's start.
-        missing_shares: Shares in them.
+        holes: Breaks of continuity of the day, by the journal.
         quarantined: Records in quarantine for the day.
         lake: Records in the lake for the day.
         warehouse: Records in PostgreSQL for the day.
-        gaps: Rows in the day's table of holes and gaps.
+        gaps: Intervals without data of the day, by the journal.
         runs: Runs of Dagster that succeeded and failed.
         in_flight: The run that is under way.
         free_gigabytes: Free space on the disk.
@@ -68,11 +68,10 @@ class Status:
     waiting: str
     simulated: bool
     sent: int | None
-    journaled: int | None
+    journaled: int
     collector: str
     slots: int | None
-    holes: int | None
-    missing_shares: int | None
+    holes: int
     quarantined: int
     lake: int
     warehouse: int | None
@@ -99,7 +98,9 @@ class StatusReader:
         self._paths = Paths(PathSettings.load(mounts(stack.plan.folder.runtime)))
         self._calendar = MarketCalendar()
         self._readings: deque[tuple[float, datetime]] = deque(maxlen=_SPEED_READINGS)
-        self._sent_before: int | None = None
+        self._journal = JournalCount(self._paths)
+        # The simulator's account goes on over days and restarts; the screen shows one day.
+        self._sent_before: tuple[date, int] | None = None
         self._rows: dict[Path, tuple[int, int]] = {}
 
     async def read(self) -> Status:
@@ -107,7 +108,7 @@ class StatusReader:
         now = self._conductor.now if self._conductor else RealClock().now()
         day = now.date()
         collector = await self._collector()
-        counters = collector.get("counters", {})
+        journaled = await asyncio.to_thread(self._journal.of, day)
         waiting = self._stack.clock.waiting_for() if self._stack.clock else []
         in_flight = self._conductor.in_flight if self._conductor else None
         database = self._stack.database
@@ -118,18 +119,17 @@ class StatusReader:
             speed=self._speed(now),
             waiting=", ".join(sorted(set(waiting))),
             simulated=self._conductor is not None,
-            sent=await self._sent(),
-            journaled=counters.get("records_journaled"),
+            sent=await self._sent(day, journaled.records),
+            journaled=journaled.records,
             collector=str(collector.get("reason", "does not answer")),
             slots=collector.get("session", {}).get("registrations", {}).get("confirmed", 0)
             if collector
             else None,
-            holes=counters.get("holes"),
-            missing_shares=counters.get("hole_shares"),
+            holes=journaled.holes,
             quarantined=await asyncio.to_thread(self._quarantined, day),
             lake=await asyncio.to_thread(self._lake_rows, RECORD_TABLES, day),
             warehouse=await asyncio.to_thread(_warehouse_rows, database, day),
-            gaps=await asyncio.to_thread(self._lake_rows, ("gaps",), day),
+            gaps=journaled.gaps,
             runs=await self._runs(),
             in_flight=f"{in_flight.job} {in_flight.partition}" if in_flight else "",
             free_gigabytes=shutil.disk_usage(self._stack.plan.folder.folder).free / 1e9,
@@ -157,16 +157,16 @@ class StatusReader:
             return {}
         return found
 
-    async def _sent(self) -> int | None:
+    async def _sent(self, day: date, journaled: int) -> int | None:
         if self._conductor is None:
             return None
         try:
             sent = (await self._stack.broker.read()).records
         except ExternalError:
             return None
-        if self._sent_before is None:
-            self._sent_before = sent
-        return sent - self._sent_before
+        if self._sent_before is None or self._sent_before[0] != day:
+            self._sent_before = (day, sent - journaled)
+        return sent - self._sent_before[1]
 
     async def _runs(self) -> tuple[int, int] | None:
         try:

@@ -31,10 +31,10 @@ def test_nothing_is_due_before_the_master_files_are_packed(programme: DayProgram
 
 
 def test_the_opening_auction_does_not_begin_without_the_universe(programme: DayProgramme) -> None:
-    """08:30 is when the first data come."""
-    assert programme.walls(at(8, 5))[0].at == at(8, 30)
+    """08:30 is when the first data come; the collector gets the last twenty minutes to register."""
+    assert programme.walls(at(8, 5))[0].at == at(8, 10)
     finish_reference(programme)
-    assert all(wall.at > at(8, 30) for wall in programme.walls(at(8, 10)))
+    assert all(wall.at > at(8, 10) for wall in programme.walls(at(8, 9)))
 
 
 def test_who_begins_late_has_the_universe_before_the_opening_auction_ends(programme: DayProgramme) -> None:
