@@ -10,14 +10,14 @@ import asyncio
 import json
 import time
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from observer.stack.collector_status import CollectorStatus
 from observer.stack.dagster_client import DagsterClient, RunStatus
 from observer.stack.programme import DayProgramme, Request, Wall
 from observer_core.clock import ClockFile, Conductor, Hold, kst_datetime
-from observer_core.errors import NetworkError, ProcessError, StorageError
+from observer_core.errors import ExternalError, ProcessError, StorageError
 from observer_core.files import write_atomically
 from observer_core.market.calendar import MarketCalendar
 
@@ -26,21 +26,8 @@ _BEAT_SECONDS = 0.1
 # Each question costs the webserver some milliseconds of a core that the market needs, too.
 _FOLLOW_SECONDS = 0.4
 _NOTES = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A run that has ended.
-
-    Attributes:
-        request: What was asked for.
-        run_id: Dagster's id.
-        failure: Why it failed; empty where it succeeded.
-    """
-
-    request: Request
-    run_id: str
-    failure: str = ""
+# 41 registrations at 0.1 s, and a busy machine.
+_REGISTRATION_SECONDS = 60.0
 
 
 class DayConductor:
@@ -49,6 +36,7 @@ class DayConductor:
     Args:
         clock: The clock's conductor.
         dagster: Where runs are requested.
+        collector: Tells when it hears the market.
         programme: The first day.
         saved: File that keeps clock and programme for the next start; None keeps nothing.
         strict: True raises when a run fails; False shows it and goes on.
@@ -59,6 +47,7 @@ class DayConductor:
         self,
         clock: Conductor,
         dagster: DagsterClient,
+        collector: CollectorStatus,
         programme: DayProgramme,
         *,
         saved: Path | None = None,
@@ -67,6 +56,8 @@ class DayConductor:
     ) -> None:
         self._clock = clock
         self._dagster = dagster
+        self._collector = collector
+        self._listening_by: float | None = None
         self.programme = programme
         self._saved = saved
         self._strict = strict
@@ -75,8 +66,11 @@ class DayConductor:
         self._holds: dict[Wall, Hold] = {}
         self._in_flight: tuple[Request, str] | None = None
         self._next_question = 0.0
-        self.finished: list[Finished] = []
         self.notes: deque[str] = deque(maxlen=_NOTES)
+        # Nothing more to hear after the last data of the day.
+        programme.listening = self.now >= programme.session.at(programme.session.data_ends)
+        # From here on time stands where it has to; whoever holds it until now may let it pass.
+        self._place_walls()
 
     @property
     def now(self) -> datetime:
@@ -96,9 +90,10 @@ class DayConductor:
         """
         while True:
             self._place_walls()
+            await self._look_for_registrations()
             try:
                 await self._serve_programme()
-            except NetworkError as error:
+            except ExternalError as error:
                 if self._strict:
                     raise
                 self.notes.append(f"{self.now:%H:%M:%S} {error}")
@@ -155,7 +150,6 @@ class DayConductor:
         status = await self._dagster.status(run_id)
         if status is RunStatus.SUCCESS:
             self.programme.succeeded(request)
-            self.finished.append(Finished(request, run_id))
             self._in_flight = None
         elif status in (RunStatus.FAILURE, RunStatus.CANCELED):
             self._in_flight = None
@@ -163,22 +157,35 @@ class DayConductor:
 
     async def _take_failure(self, request: Request, run_id: str) -> None:
         reason = await self._dagster.failure(run_id)
-        self.finished.append(Finished(request, run_id, reason))
         self.programme.failed(request)
         message = f"The run {request.job} for {request.partition} failed: {reason}"
         if self._strict:
             raise ProcessError(message, remedy=f"See {self._dagster.address}/runs/{run_id}.")
         self.notes.append(f"{self.now:%H:%M:%S} {message}")
 
+    async def _look_for_registrations(self) -> None:
+        """Notes when the collector hears the market; `up` goes on without it after a while."""
+        programme = self.programme
+        if programme.listening or not programme.has_reference:
+            self._listening_by = None
+            return
+        self._listening_by = self._listening_by or time.monotonic() + _REGISTRATION_SECONDS
+        if await self._collector.is_registered():
+            programme.listening = True
+        elif not self._strict and time.monotonic() > self._listening_by:
+            programme.listening = True
+            self.notes.append(f"{self.now:%H:%M:%S} The collector has not all its registrations.")
+
     def _place_walls(self) -> None:
-        walls = set(self.programme.walls(self.now))
+        walls = set(self.programme.walls())
         for wall in walls - self._holds.keys():
             self._holds[wall] = self._clock.hold(instant_ns(wall.at), wall.reason)
         for wall in self._holds.keys() - walls:
             self._holds.pop(wall).release()
 
     def _day_is_over(self) -> bool:
-        return self.now >= self.programme.ends and self._in_flight is None
+        idle = self._in_flight is None and self.programme.due(self.now) is None
+        return idle and self.now >= self.programme.ends
 
     def _next_day(self) -> None:
         day = self._calendar.next_trading_day(self.programme.session.day)

@@ -108,8 +108,11 @@ class _Demo:
         assert stack.clock is not None, "the broker is simulated"
         session = MarketCalendar().session(self._settings.day)
         programme = DayProgramme(session, batch=_HOURS_IN_A_RUN)
-        conductor = DayConductor(stack.clock, stack.dagster, programme, strict=True, single_day=True)
-        screen = Screen(StatusReader(stack, conductor, self._client), self._progress, ())
+        conductor = DayConductor(
+            stack.clock, stack.dagster, stack.collector, programme, strict=True, single_day=True
+        )
+        stack.let_time_pass()
+        screen = Screen(StatusReader(stack, conductor), self._progress, ())
         self._progress.say(f"  the day runs, up to {self._settings.speed:.0f} times as fast as time")
         await first_of(conductor.run(), screen.run(), self._guard(conductor))
         self._progress.say(f"  the day is over after {time.monotonic() - self._started:.0f} s")
@@ -178,7 +181,6 @@ def _plan(folder: StackFolder, settings: DemoSettings) -> Plan:
         postgres_programs=None,
         start_ns=instant_ns(session.at(DAY_BEGINS)),
         speed=settings.speed,
-        stands_at_start=False,
         durable=False,
         restarts=False,
     )

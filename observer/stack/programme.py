@@ -20,10 +20,6 @@ DAY_ENDS = time(20, 40)
 
 # The collector seals an hour with the first line of the next one, or shortly after it.
 _SEALING = timedelta(seconds=30)
-# What the collector needs between the universe and the opening auction, at any speed.
-_REGISTERING = timedelta(minutes=20)
-# Who begins during the opening auction has the universe before it is over.
-_BEFORE_OPENING = timedelta(seconds=30)
 
 
 class Job(StrEnum):
@@ -64,6 +60,8 @@ class DayProgramme:
     Attributes:
         session: The day.
         has_reference: Whether universe and symbols of the day are there.
+        listening: Whether the collector hears what the broker sends on this day. Time waits for it at the
+            opening auction, and at once where it begins later: no record is missed by starting.
         compacted_to: Up to which full hour the journal is in the lake.
         closed: Whether the day is closed.
         batch: How many hours are compacted in one run, at least: one, as in production, or more where a
@@ -75,13 +73,13 @@ class DayProgramme:
 
     session: Session
     has_reference: bool = False
+    listening: bool = False
     compacted_to: datetime | None = None
     closed: bool = False
     batch: int = 1
     late_close: str = ""
     _given_up: set[Job] = field(default_factory=set)
     _tried_to: datetime | None = None
-    _reference_by: datetime | None = None
 
     @property
     def partition(self) -> str:
@@ -138,13 +136,14 @@ class DayProgramme:
         else:
             self._given_up.add(request.job)
 
-    def walls(self, now: datetime) -> list[Wall]:
-        """Returns what time has to wait for, nearest first."""
+    def walls(self) -> list[Wall]:
+        """Returns what time has to wait for, nearest first; what lies in the past holds it at once."""
         walls = []
+        auction = self.session.at(self.session.auction_from)
         if not self.has_reference and Job.REFRESH_REFERENCE not in self._given_up:
-            # Decided once: a wall that moved on as time came near it would be none.
-            self._reference_by = self._reference_by or self._choose_reference_wall(now)
-            walls.append(Wall(self._reference_by, "universe and symbols of the day"))
+            walls.append(Wall(auction, "universe and symbols of the day"))
+        elif self.has_reference and not self.listening:
+            walls.append(Wall(auction, "the collector's registrations"))
         behind_from = self._oldest_open_hour()
         if self._tried_to == self.compacted_to and behind_from < self._last_compaction():
             lagging = behind_from + timedelta(hours=self.batch + 2)
@@ -160,11 +159,6 @@ class DayProgramme:
     def _wants_closing(self, now: datetime) -> bool:
         open_task = not self.closed and Job.CLOSE_DAY not in self._given_up
         return open_task and now >= self.session.at(CLOSE_DAY_AT)
-
-    def _choose_reference_wall(self, now: datetime) -> datetime:
-        # The collector still has to read the universe and to register before the first data come.
-        regular = self.session.at(self.session.auction_from) - _REGISTERING
-        return regular if now < regular else self.session.at(self.session.opens) - _BEFORE_OPENING
 
     def _oldest_open_hour(self) -> datetime:
         return self.compacted_to or self.session.at(self.session.auction_from.replace(minute=0))

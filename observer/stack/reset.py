@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 
 from observer.stack.layout import StackFolder
-from observer.stack.postgres import PostgresServer
+from observer.stack.postgres import ServerHome
 from observer_core.errors import StorageError
 
 
@@ -20,7 +20,7 @@ def empty(folder: StackFolder) -> None:
         StorageError: Something belongs to another user.
     """
     try:
-        PostgresServer(folder.postgres).end_leftovers()
+        ServerHome(folder.postgres).end_leftovers()
         for path in folder.folder.iterdir():
             if path == folder.lock:
                 continue

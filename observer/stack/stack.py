@@ -7,6 +7,7 @@ first and only after the broker's last record has arrived, PostgreSQL stops last
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import httpx
 
 from observer.stack import environment, programs
 from observer.stack.broker_account import BrokerAccount
+from observer.stack.collector_status import CollectorStatus
 from observer.stack.dagster_client import DagsterClient
 from observer.stack.layout import StackFolder
 from observer.stack.ports import LOOPBACK
@@ -28,9 +30,9 @@ from observer_core.errors import ProcessError
 from observer_core.settings import DatabaseSettings
 
 _OWN_DATABASE = "observer"
-# The broker's last records may be on their way when time stops.
-_QUIET_SECONDS = 0.3
-_QUIET_TRIES = 20
+_SETTLE_SECONDS = 10.0
+_SETTLE_POLL_SECONDS = 0.1
+_ARRIVAL_SECONDS = 0.3
 _WATCH_SECONDS = 0.3
 _LONGEST_BACKOFF_SECONDS = 30.0
 
@@ -48,7 +50,6 @@ class Plan:
         postgres_programs: The operator's choice of programs for the one that is started.
         start_ns: First instant of the virtual clock, nanoseconds since the Unix epoch.
         speed: Virtual seconds per real second, at most.
-        stands_at_start: Whether the virtual clock stands until `let_time_pass`.
         durable: False for data that nobody needs after a crash of the machine.
         restarts: Whether a program that ends by itself is started again.
     """
@@ -61,7 +62,6 @@ class Plan:
     postgres_programs: Path | None
     start_ns: int
     speed: float
-    stands_at_start: bool
     durable: bool
     restarts: bool
 
@@ -100,16 +100,13 @@ class LocalStack:
         self.database: DatabaseSettings | None = None
         self.dagster = DagsterClient(f"http://{LOOPBACK}:{plan.ports.dagster}", client)
         self.broker = BrokerAccount(f"http://{LOOPBACK}:{plan.ports.simulator_http}", client)
+        self.collector = CollectorStatus(f"http://{LOOPBACK}:{plan.ports.collector}", client)
         self.notes: list[str] = []
 
     @property
     def children(self) -> Mapping[str, Child]:
         """The programs that were started, by name."""
         return self._children
-
-    @property
-    def collector_address(self) -> str:
-        return f"http://{LOOPBACK}:{self.plan.ports.collector}"
 
     async def start(self) -> None:
         """Starts everything; each program while the one before it is still on its way.
@@ -175,7 +172,7 @@ class LocalStack:
             await asyncio.sleep(_WATCH_SECONDS)
 
     def let_time_pass(self) -> None:
-        """Ends the standstill at the start."""
+        """Ends the clock's standstill at the start, once somebody leads the day."""
         if self._standing is not None:
             self._standing.release()
             self._standing = None
@@ -187,15 +184,17 @@ class LocalStack:
         self._time.cancel()
         await asyncio.gather(self._time, return_exceptions=True)
         self._time = None
-        simulator = self._children.get(programs.SIMULATOR)
-        if simulator is None or not simulator.is_running:
-            return
-        sent = -1
-        for _ in range(_QUIET_TRIES):
-            before, sent = sent, (await self.broker.read()).records
-            if before == sent:
-                return
-            await asyncio.sleep(_QUIET_SECONDS)
+        # What was due is sent before anything ends: what is not sent now would never be.
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        before_ns = -1
+        while self.clock.now_ns() != before_ns or not self.clock.is_settled():
+            if time.monotonic() > deadline:
+                self.notes.append("Broker and collector did not settle before the stop.")
+                break
+            before_ns = self.clock.now_ns()
+            await asyncio.sleep(_SETTLE_POLL_SECONDS)
+        # And what was sent has arrived.
+        await asyncio.sleep(_ARRIVAL_SECONDS)
 
     async def stop_intake(self) -> None:
         """Stops the clock and then the collector, which seals what it has."""
@@ -257,8 +256,7 @@ class LocalStack:
             speed=self.plan.speed,
             required=frozenset({programs.SIMULATOR, programs.COLLECTOR}),
         )
-        if self.plan.stands_at_start:
-            self._standing = self.clock.hold(self.clock.now_ns(), "the collector's registrations")
+        self._standing = self.clock.hold(self.clock.now_ns(), "the stack to start")
         self._time = asyncio.create_task(self.clock.run(), name="virtual time")
 
     def _launch(self, program: Program) -> None:

@@ -13,9 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psycopg2
 import pyarrow.parquet
 from psycopg2 import sql
@@ -29,7 +27,6 @@ from observer.stack.stack import LocalStack
 from observer_core.clock import RealClock
 from observer_core.errors import ExternalError
 from observer_core.market.calendar import MarketCalendar
-from observer_core.probes import STATUS_PATH
 from observer_core.settings import DatabaseSettings, Paths, PathSettings
 
 _SECONDS = 5.0
@@ -88,13 +85,11 @@ class StatusReader:
     Args:
         stack: The stack, started.
         conductor: Who leads the virtual day; None on the real clock.
-        client: The HTTP client.
     """
 
-    def __init__(self, stack: LocalStack, conductor: DayConductor | None, client: httpx.AsyncClient) -> None:
+    def __init__(self, stack: LocalStack, conductor: DayConductor | None) -> None:
         self._stack = stack
         self._conductor = conductor
-        self._client = client
         self._paths = Paths(PathSettings.load(mounts(stack.plan.folder.runtime)))
         self._calendar = MarketCalendar()
         self._readings: deque[tuple[float, datetime]] = deque(maxlen=_SPEED_READINGS)
@@ -107,7 +102,7 @@ class StatusReader:
         """Returns the present status."""
         now = self._conductor.now if self._conductor else RealClock().now()
         day = now.date()
-        collector = await self._collector()
+        collector = await self._stack.collector.read()
         journaled = await asyncio.to_thread(self._journal.of, day)
         waiting = self._stack.clock.waiting_for() if self._stack.clock else []
         in_flight = self._conductor.in_flight if self._conductor else None
@@ -136,11 +131,6 @@ class StatusReader:
             notes=(*self._stack.notes[-3:], *(self._conductor.notes if self._conductor else ())),
         )
 
-    async def is_registered(self) -> bool:
-        """Returns whether the broker has confirmed every registration that the collector wants."""
-        registrations = (await self._collector()).get("session", {}).get("registrations", {})
-        return bool(registrations) and registrations.get("confirmed", 0) == sum(registrations.values())
-
     def _speed(self, now: datetime) -> float:
         # A night that was skipped is no speed.
         if self._readings and self._readings[-1][1].date() != now.date():
@@ -148,14 +138,6 @@ class StatusReader:
         self._readings.append((time.monotonic(), now))
         (then, before), (real, _) = self._readings[0], self._readings[-1]
         return (now - before).total_seconds() / (real - then) if real > then else 0.0
-
-    async def _collector(self) -> dict[str, Any]:
-        try:
-            answer = await self._client.get(f"{self._stack.collector_address}{STATUS_PATH}", timeout=_SECONDS)
-            found: dict[str, Any] = answer.json()
-        except (httpx.HTTPError, ValueError):
-            return {}
-        return found
 
     async def _sent(self, day: date, journaled: int) -> int | None:
         if self._conductor is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -38,9 +37,6 @@ _DAGSTER_PORT = 3000
 _COLLECTOR_PORT = 8000
 _POSTGRES_PORT = 54320
 _SAVE_SECONDS = 1.0
-# Reference data of the day, and 41 registrations at 0.1 s.
-_REGISTRATION_SECONDS = 60.0
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +117,16 @@ class _Foreground:
         stack = self._stack
         addresses = [
             f"Dagster    {stack.dagster.address}",
-            f"collector  {stack.collector_address}/status",
+            f"collector  {stack.collector.address}/status",
             f"logs       {stack.plan.folder.logs}",
         ]
         self._lock.describe(f"process {os.getpid()}, Dagster at {stack.dagster.address}")
         conductor = self._conductor = self._make_conductor()
-        reader = StatusReader(stack, conductor, self._client)
+        reader = StatusReader(stack, conductor)
         work: list[Coroutine[Any, Any, None]] = []
         if conductor is not None:
-            work = [conductor.run(), self._save(), self._let_time_pass(conductor, reader)]
+            stack.let_time_pass()
+            work = [conductor.run(), self._save()]
         else:
             await self._refresh_missing_reference()
         screen = Screen(reader, self._progress, [*addresses, "Ctrl-C stops everything"])
@@ -157,6 +154,7 @@ class _Foreground:
         return DayConductor(
             stack.clock,
             stack.dagster,
+            stack.collector,
             self._beginning.programme,
             saved=stack.plan.folder.saved_clock,
             strict=False,
@@ -167,17 +165,6 @@ class _Foreground:
         """Writes where the clock stands, if it was ever led."""
         if self._conductor is not None:
             self._conductor.save()
-
-    async def _let_time_pass(self, conductor: DayConductor, reader: StatusReader) -> None:
-        """Lets the market move once the collector hears it: no trade is missed by stopping and going on."""
-        deadline = time.monotonic() + _REGISTRATION_SECONDS
-        while not await reader.is_registered():
-            if time.monotonic() > deadline:
-                conductor.notes.append("The collector has not all its registrations; the market goes on.")
-                break
-            await asyncio.sleep(_POLL_SECONDS)
-        self._stack.let_time_pass()
-        await asyncio.Event().wait()
 
     async def _save(self) -> None:
         while True:
@@ -220,7 +207,6 @@ def _plan(
         postgres_programs=settings.postgres_programs,
         start_ns=beginning.now_ns if beginning else 0,
         speed=settings.speed,
-        stands_at_start=beginning is not None and beginning.programme.has_data_at(beginning.now),
         durable=True,
         restarts=True,
     )

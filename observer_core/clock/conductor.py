@@ -83,6 +83,11 @@ class Conductor:
         reasons += [slot.name for slot in self._living() if slot.progress_ns + self._lead_ns <= now_ns]
         return reasons
 
+    def is_settled(self) -> bool:
+        """Returns whether every living participant has done all that was due up to the present instant."""
+        now_ns = self.now_ns()
+        return all(slot.progress_ns >= now_ns for slot in self._living())
+
     def step(self) -> None:
         """Extends the limit as far as promises and holds allow."""
         state = self._file.read()

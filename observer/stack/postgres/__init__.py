@@ -8,6 +8,7 @@ A test says `with PostgresServer(tmp_path / "postgres", durable=False) as server
 """
 
 from observer.stack.postgres.binaries import Binaries, find_binaries
-from observer.stack.postgres.server import SUPERUSER, PostgresServer
+from observer.stack.postgres.home import SUPERUSER, ServerHome
+from observer.stack.postgres.server import PostgresServer
 
-__all__ = ["SUPERUSER", "Binaries", "PostgresServer", "find_binaries"]
+__all__ = ["SUPERUSER", "Binaries", "PostgresServer", "ServerHome", "find_binaries"]

@@ -1,15 +1,11 @@
 """One PostgreSQL server: made, started, stopped.
 
-Invariant: a data folder appears only when it is complete (initdb works beside it and the result is
-renamed); a server that was killed leaves nothing that keeps the next one from starting; the server
-listens on the loopback address only, and every session gives a password (scram-sha-256).
+Invariant: the server listens on the loopback address only, and every session gives a password
+(scram-sha-256); when `start` fails nothing runs, and after `stop` everything is on disk.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 import signal
 import subprocess
 import time
@@ -23,17 +19,14 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2 names its class in lower case
-from pydantic import SecretStr
 
 from observer.stack import ports
 from observer.stack.postgres.account import Account
 from observer.stack.postgres.binaries import Binaries, find_binaries
+from observer.stack.postgres.home import SUPERUSER, ServerHome, environment
 from observer_core.errors import ProcessError, StorageError
-from observer_core.files import write_atomically
 from observer_core.settings import DatabaseSettings
 
-# Makes databases and roles; the tables belong to the role `observer`, which may no more than in production.
-SUPERUSER = "postgres"
 ROLE = "observer"
 
 _START_SECONDS = 60.0
@@ -65,20 +58,15 @@ class PostgresServer:
         log: Path | None = None,
         durable: bool = True,
     ) -> None:
-        self.folder = folder.absolute()
+        self.home = ServerHome(folder.absolute())
         self.port = port
         self._any_port = port == 0
         self._databases = tuple(databases)
         self._explicit = binaries
-        self.log = log or self.folder / "server.log"
+        self.log = log or self.home.folder / "server.log"
         self._durable = durable
         self._process: subprocess.Popen[bytes] | None = None
         self.binaries: Binaries | None = None
-
-    @property
-    def password(self) -> SecretStr:
-        """The password of both roles, made with the data folder."""
-        return SecretStr((self.folder / "password").read_text().strip())
 
     @property
     def process(self) -> subprocess.Popen[bytes] | None:
@@ -92,7 +80,7 @@ class PostgresServer:
             "DB_PORT": str(self.port),
             "DB_NAME": database,
             "DB_USER": ROLE,
-            "DB_PASSWORD": self.password.get_secret_value(),
+            "DB_PASSWORD": self.home.password.get_secret_value(),
         }
 
     def settings(self, database: str = "observer") -> DatabaseSettings:
@@ -108,18 +96,18 @@ class PostgresServer:
             StorageError: The folder belongs to another user.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.binaries = find_binaries(self._explicit, major=self._made_by())
-            account = Account.choose(self.binaries.postgres, self._data)
-            account.own(self.folder)
-            if not self._data.exists():
-                self._make(self.binaries, account)
-            self.end_leftovers()
+            self.home.folder.mkdir(parents=True, exist_ok=True)
+            self.binaries = find_binaries(self._explicit, major=self.home.made_by())
+            account = Account.choose(self.binaries.postgres, self.home.data)
+            account.own(self.home.folder)
+            if not self.home.data.exists():
+                self.home.make(self.binaries, account, durable=self._durable)
+            self.home.end_leftovers()
             self._run(self.binaries, account)
         except PermissionError as error:
             raise StorageError(
                 f"{error.filename} belongs to another user.",
-                remedy=f"Remove {self.folder} as that user, or run as that user.",
+                remedy=f"Remove {self.home.folder} as that user, or run as that user.",
             ) from error
         except BaseException:
             self.stop()
@@ -167,7 +155,7 @@ class PostgresServer:
             port=self.port,
             dbname=database,
             user=user,
-            password=self.password.get_secret_value(),
+            password=self.home.password.get_secret_value(),
             connect_timeout=connect_seconds,
         )
         session.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
@@ -175,69 +163,6 @@ class PostgresServer:
             yield session
         finally:
             session.close()
-
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    def _made_by(self) -> int | None:
-        version = self._data / "PG_VERSION"
-        return int(version.read_text()) if version.exists() else None
-
-    def _environment(self) -> dict[str, str]:
-        return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-
-    def _make(self, binaries: Binaries, account: Account) -> None:
-        unfinished = self.folder / "data.new"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        password = secrets.token_urlsafe(24)
-        write_atomically(self.folder / "password", f"{password}\n".encode(), mode=0o600)
-        # initdb runs as the account, which must not own the password file that we keep.
-        handed_over = self.folder / "password.initdb"
-        write_atomically(handed_over, f"{password}\n".encode(), mode=0o600)
-        account.own(handed_over)
-        command: list[str | Path] = [
-            binaries.initdb, f"--pgdata={unfinished}", f"--username={SUPERUSER}", f"--pwfile={handed_over}",
-            "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale",
-            *([] if self._durable else ["--no-sync"]),
-        ]  # fmt: skip
-        try:
-            making = account.popen(command, environment=self._environment(), output=subprocess.PIPE)
-            output = making.communicate()[0].decode(errors="replace")
-        finally:
-            handed_over.unlink()
-        if making.returncode != 0:
-            raise ProcessError(
-                f"initdb ({binaries.folder}) ended with status {making.returncode}: {output.strip()[-2000:]}",
-                remedy="Correct what it says, or set DB_HOST to a server that is there.",
-            )
-        unfinished.rename(self._data)
-
-    def end_leftovers(self) -> None:
-        """Ends a server that outlived its stack, and removes the lock of one that was killed."""
-        lock = self._data / "postmaster.pid"
-        if not lock.exists():
-            return
-        pid = int(lock.read_text().split("\n", 1)[0])
-        if self._is_ours(pid):
-            os.kill(pid, signal.SIGINT)
-            deadline = time.monotonic() + _STOP_SECONDS
-            while self._is_ours(pid):
-                if time.monotonic() > deadline:
-                    raise ProcessError(
-                        f"An earlier PostgreSQL (process {pid}) still uses {self._data}.",
-                        remedy=f"End process {pid}.",
-                    )
-                time.sleep(_POLL_SECONDS)
-        lock.unlink(missing_ok=True)
-
-    def _is_ours(self, pid: int) -> bool:
-        """Whether a process is a server of this data folder; its number may be another's by now."""
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        return os.fsencode(self._data) in words
 
     def _run(self, binaries: Binaries, account: Account) -> None:
         for remaining in reversed(range(_PORT_TRIES)):
@@ -271,8 +196,8 @@ class PostgresServer:
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with self.log.open("wb") as output:
             return account.popen(
-                [binaries.postgres, "-D", self._data, *words],
-                environment=self._environment(),
+                [binaries.postgres, "-D", self.home.data, *words],
+                environment=environment(),
                 output=output,
             )
 
@@ -300,7 +225,7 @@ class PostgresServer:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,))
             if cursor.fetchone() is None:
                 statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(ROLE))
-                cursor.execute(statement, (self.password.get_secret_value(),))
+                cursor.execute(statement, (self.home.password.get_secret_value(),))
             for name in self._databases:
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
                 if cursor.fetchone() is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from observer.stack.collector_status import CollectorStatus
 from observer.stack.conductor import DayConductor, instant_ns, read_saved
 from observer.stack.dagster_client import DagsterClient
 from observer.stack.programme import DayProgramme, Job, Request
@@ -35,6 +36,7 @@ async def test_clock_and_programme_come_back_as_they_were_saved(tmp_path: Path) 
         conductor = DayConductor(
             clock,
             DagsterClient("http://127.0.0.1:1", client),
+            CollectorStatus("http://127.0.0.1:1", client),
             programme,
             saved=tmp_path / "clock.json",
             strict=False,

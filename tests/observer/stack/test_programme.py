@@ -22,6 +22,7 @@ def programme() -> DayProgramme:
 
 def finish_reference(programme: DayProgramme) -> None:
     programme.succeeded(Request(Job.REFRESH_REFERENCE, "2026-09-15"))
+    programme.listening = True
 
 
 def test_nothing_is_due_before_the_master_files_are_packed(programme: DayProgramme) -> None:
@@ -31,16 +32,31 @@ def test_nothing_is_due_before_the_master_files_are_packed(programme: DayProgram
 
 
 def test_the_opening_auction_does_not_begin_without_the_universe(programme: DayProgramme) -> None:
-    """08:30 is when the first data come; the collector gets the last twenty minutes to register."""
-    assert programme.walls(at(8, 5))[0].at == at(8, 10)
+    """08:30 is when the first data come."""
+    assert programme.walls()[0].at == at(8, 30)
     finish_reference(programme)
-    assert all(wall.at > at(8, 10) for wall in programme.walls(at(8, 9)))
+    assert all(wall.at > at(8, 30) for wall in programme.walls())
 
 
-def test_who_begins_late_has_the_universe_before_the_opening_auction_ends(programme: DayProgramme) -> None:
-    """`make up` begins at 08:50: the refresh is due at once."""
+def test_the_opening_auction_does_not_begin_before_the_collector_hears_it(programme: DayProgramme) -> None:
+    """Registrations take seconds; a record that comes meanwhile would differ from run to run."""
+    programme.succeeded(Request(Job.REFRESH_REFERENCE, "2026-09-15"))
+    assert programme.walls()[0].at == at(8, 30)
+    assert "registrations" in programme.walls()[0].reason
+    programme.listening = True
+    assert programme.walls()[0].at > at(8, 30)
+
+
+def test_a_failed_refresh_does_not_keep_the_day_from_beginning(programme: DayProgramme) -> None:
+    """The collector then takes an earlier universe, or waits; time does not."""
+    programme.failed(Request(Job.REFRESH_REFERENCE, "2026-09-15"))
+    assert all(wall.at > at(8, 30) for wall in programme.walls())
+
+
+def test_who_begins_late_has_the_refresh_at_once(programme: DayProgramme) -> None:
+    """`make up` begins at 08:50, behind the wall of 08:30, so that time stands from the start."""
     assert programme.due(at(8, 50)) == Request(Job.REFRESH_REFERENCE, "2026-09-15")
-    assert at(8, 50) < programme.walls(at(8, 50))[0].at < at(9)
+    assert programme.walls()[0].at < at(8, 50)
 
 
 def test_an_hour_is_compacted_after_it_has_been_sealed(programme: DayProgramme) -> None:
@@ -63,16 +79,16 @@ def test_hours_that_have_piled_up_are_compacted_in_one_run(programme: DayProgram
 def test_the_market_never_runs_more_than_two_hours_ahead_of_compaction(programme: DayProgramme) -> None:
     """The hour from 08:00 closes at 09:00; time waits at 11:00 until it is compacted."""
     finish_reference(programme)
-    assert programme.walls(at(10))[0].at == at(11)
+    assert programme.walls()[0].at == at(11)
     programme.succeeded(Request(Job.COMPACT_HOURS, "2026-09-15", at(10)))
-    assert programme.walls(at(10, 30))[0].at == at(13)
+    assert programme.walls()[0].at == at(13)
 
 
 def test_a_day_in_minutes_compacts_several_hours_in_a_run() -> None:
     """Three hours a run: due when the third is sealed, and time waits before a fifth is open."""
-    programme = DayProgramme(MarketCalendar().session(DAY), has_reference=True, batch=3)
+    programme = DayProgramme(MarketCalendar().session(DAY), has_reference=True, listening=True, batch=3)
     assert programme.due(at(10, 30)) is None
-    assert programme.walls(at(10, 30))[0].at == at(13)
+    assert programme.walls()[0].at == at(13)
     assert programme.due(at(11, 1)) == Request(Job.COMPACT_HOURS, "2026-09-15", at(11))
 
 
@@ -81,10 +97,10 @@ def test_the_day_is_closed_from_ten_past_eight_and_before_it_ends(programme: Day
     finish_reference(programme)
     programme.succeeded(Request(Job.COMPACT_HOURS, "2026-09-15", at(19)))
     assert programme.due(at(20, 9, 59)) is None
-    assert [wall.at for wall in programme.walls(at(20, 9))] == [at(20, 40)]
+    assert [wall.at for wall in programme.walls()] == [at(20, 40)]
     assert programme.due(at(20, 10)) == Request(Job.CLOSE_DAY, "2026-09-15")
     programme.succeeded(Request(Job.CLOSE_DAY, "2026-09-15"))
-    assert programme.walls(at(20, 11)) == []
+    assert programme.walls() == []
     assert programme.due(at(20, 39)) is None
 
 
@@ -93,7 +109,7 @@ def test_a_failed_compaction_is_tried_with_the_next_hour_and_holds_nobody_up(pro
     finish_reference(programme)
     programme.failed(Request(Job.COMPACT_HOURS, "2026-09-15", at(9)))
     assert programme.due(at(9, 30)) is None
-    assert [wall.at for wall in programme.walls(at(9, 30))] == [at(20, 40)]
+    assert [wall.at for wall in programme.walls()] == [at(20, 40)]
     assert programme.due(at(10, 1)) == Request(Job.COMPACT_HOURS, "2026-09-15", at(10))
 
 
