@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from observer_core.settings import ServiceSettings
+from observer_pipeline.assets.execution_contracts import contract_assets
 from observer_pipeline.assets.external import external_assets
 from observer_pipeline.assets.lake import lake_assets
 from observer_pipeline.assets.operations import operations_assets
@@ -22,6 +23,7 @@ from observer_pipeline.checks.lake import BARS_CONTRACTS, LAKE_CONTRACTS
 from observer_pipeline.checks.operations import DAY_CONTRACTS
 from observer_pipeline.checks.reference import MASTER_CONTRACTS, SYMBOLS_CONTRACTS, UNIVERSE_CONTRACTS
 from observer_pipeline.checks.warehouse import UNIVERSE_TABLE_CONTRACTS, WAREHOUSE_CONTRACTS
+from observer_pipeline.contract_evidence import ContractEvidence
 from observer_pipeline.jobs import jobs
 from observer_pipeline.partitions import trading_days
 from observer_pipeline.resources import Deployment
@@ -61,12 +63,17 @@ def build_defs(
             *lake_assets(days),
             *warehouse_assets(days),
             *operations_assets(days),
+            *contract_assets(),
         ],
         asset_checks=[contract_checks(name, contracts) for name, contracts in _CONTRACTS.items()],
         jobs=jobs(),
         schedules=schedules(running=on_real_clock),
         sensors=sensors(running=on_real_clock),
-        resources={"deployment": Deployment(time_source=time_source), **(resource_overrides or {})},
+        resources={
+            "deployment": Deployment(time_source=time_source),
+            "contract_evidence": ContractEvidence(time_source=time_source),
+            **(resource_overrides or {}),
+        },
         # A run is one process: on a small node each further process costs ten seconds and 200 MB.
         executor=dg.in_process_executor,
     )

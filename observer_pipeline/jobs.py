@@ -1,4 +1,4 @@
-"""The three jobs, named by intent; each run belongs to one trading day.
+"""The jobs, named by intent; each run of the first three belongs to one trading day.
 
 Invariant: every asset that is computed belongs to one of them, and every check of it, so that nothing is
 refreshed by hand only. Schedules, the sensor and the conductor of the local stack ask for the same jobs.
@@ -13,11 +13,12 @@ import dagster as dg
 
 from observer_core.lake.schemas import JOURNAL_TABLES
 from observer_pipeline import keys
-from observer_pipeline.vocabulary import Tag
+from observer_pipeline.vocabulary import Group, Tag
 
 REFRESH_REFERENCE = "refresh_reference"
 COMPACT_HOURS = "compact_hours"
 CLOSE_DAY = "close_day"
+VERIFY_CONTRACTS = "verify_contracts"
 
 _REFERENCE = (
     keys.ACCESS_TOKEN,
@@ -57,6 +58,13 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             description="After the last data: compacts everything that is sealed, loads it, makes the "
             "day's files and judges the whole day. Run again, it takes late segments in.",
             tags=_limits(timedelta(hours=1)),
+        ),
+        dg.define_asset_job(
+            VERIFY_CONTRACTS,
+            dg.AssetSelection.groups(Group.CONTRACTS.value),
+            description="Each hour and after a deployment: looks at manifests, repository, container and "
+            "cluster, as far as this deployment has them, and judges the execution contracts.",
+            tags=_limits(timedelta(minutes=15)),
         ),
     ]
 

@@ -41,6 +41,13 @@ UNIVERSE_TABLE = "universe"
 
 DAY_CLOSE = dg.AssetKey("day_close")
 
+CONTRACT_REPORT = dg.AssetKey(["contracts", "report"])
+
+
+def evidence(source: str) -> dg.AssetKey:
+    """Returns the key of a kind of evidence for the execution contracts."""
+    return dg.AssetKey(["contracts", str(source)])
+
 
 def warehouse(table: str) -> dg.AssetKey:
     """Returns the key of a table in PostgreSQL."""

@@ -12,7 +12,7 @@ import dagster as dg
 
 from observer_core.market.calendar import MarketCalendar
 from observer_core.market.programme import CLOSE_DAY_AT, REFRESH_REFERENCE_AT
-from observer_pipeline.jobs import CLOSE_DAY, COMPACT_HOURS, REFRESH_REFERENCE
+from observer_pipeline.jobs import CLOSE_DAY, COMPACT_HOURS, REFRESH_REFERENCE, VERIFY_CONTRACTS
 from observer_pipeline.partitions import TIME_ZONE, key_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.sealed import sealed_hours
@@ -58,7 +58,27 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         description=f"{CLOSE_DAY_AT:%H:%M} on trading days: the last data came at 20:00, on shifted days "
         "as well." + _ONLY_REAL,
     )
-    return [refresh(refresh_before_session), compact(compact_closed_hours), close(close_after_session)]
+    contracts = dg.schedule(
+        name="verify_contracts_hourly",
+        # Beside the compaction of the hour, which the same small node runs.
+        cron_schedule="25 * * * *",
+        execution_timezone=TIME_ZONE,
+        job_name=VERIFY_CONTRACTS,
+        default_status=status,
+        description="At 25 past each hour of every day: contracts break on weekends too." + _ONLY_REAL,
+    )
+    return [
+        refresh(refresh_before_session),
+        compact(compact_closed_hours),
+        close(close_after_session),
+        contracts(verify_contracts_hourly),
+    ]
+
+
+def verify_contracts_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Asks for a verification of the execution contracts."""
+    now = context.scheduled_execution_time
+    return dg.RunRequest(run_key=f"{VERIFY_CONTRACTS} {now:%Y-%m-%d %H:%M}", tags={Tag.TRIGGER: "schedule"})
 
 
 def refresh_before_session(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

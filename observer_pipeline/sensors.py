@@ -1,6 +1,6 @@
-"""What happens to a day that is not finished when its close has run.
+"""What happens to a day that is not finished when its close has run, and after a deployment.
 
-Invariant: the sensor reads names of files and run records only; it asks once for each state of a day, and
+Invariant: a sensor reads names of files, versions and run records only; it asks once for each state, and
 again at most a few times, far apart, where the run has failed. It never asks because something is failing.
 """
 
@@ -13,13 +13,16 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 
 from observer_core.market.calendar import MarketCalendar
-from observer_pipeline.jobs import CLOSE_DAY
+from observer_pipeline.contract_evidence import ContractEvidence
+from observer_pipeline.jobs import CLOSE_DAY, VERIFY_CONTRACTS
 from observer_pipeline.partitions import FIRST_DAY, key_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.sealed import state_of
 from observer_pipeline.vocabulary import Tag
 
 _INTERVAL = timedelta(minutes=15)
+# Pods of a deployment need a minute or two.
+_AFTER_DEPLOYMENT = timedelta(minutes=2)
 _DAYS_BACK = timedelta(days=10)
 _MOST_ATTEMPTS = 4
 # The last lines of a day come on the stroke of its last hour, into a segment that is sealed an hour later.
@@ -41,7 +44,26 @@ def sensors(*, running: bool) -> list[dg.SensorDefinition]:
         "close (the last hour's, or one recovered after a crash), and when the close has failed, at most "
         f"{_MOST_ATTEMPTS} times. On the real clock only.",
     )
-    return [unfinished(unfinished_days)]
+    deployed = dg.sensor(
+        name="deployment_changed",
+        job_name=VERIFY_CONTRACTS,
+        minimum_interval_seconds=int(_AFTER_DEPLOYMENT.total_seconds()),
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description="Verifies the execution contracts once after each deployment of the pipeline. On the "
+        "real clock only.",
+    )
+    return [unfinished(unfinished_days), deployed(deployment_changed)]
+
+
+def deployment_changed(
+    context: dg.SensorEvaluationContext, contract_evidence: ContractEvidence
+) -> dg.RunRequest | dg.SkipReason:
+    """Asks for a verification when another version runs than the last time."""
+    version = contract_evidence.deployed_version()
+    if context.cursor == version:
+        return dg.SkipReason(f"{version} has been verified since it was deployed.")
+    context.update_cursor(version)
+    return dg.RunRequest(run_key=f"{VERIFY_CONTRACTS} {version}", tags={Tag.TRIGGER: "deployment"})
 
 
 def unfinished_days(

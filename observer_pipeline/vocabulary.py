@@ -25,6 +25,7 @@ class Group(StrEnum):
     LAKE = "lake"
     WAREHOUSE = "warehouse"
     OPERATIONS = "operations"
+    CONTRACTS = "contracts"
 
 
 class Tag(StrEnum):

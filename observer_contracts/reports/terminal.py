@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from observer_contracts.model import Location, Result, Rule, Status
 
@@ -16,6 +16,8 @@ _COLOURS = {
     Status.PASS: "32",
 }
 _MOST_LOCATIONS = 3
+# As many rules without evidence for one reason are told in one line.
+_MANY = 4
 
 
 def render_text(results: Sequence[Result], *, colour: bool) -> str:
@@ -25,21 +27,49 @@ def render_text(results: Sequence[Result], *, colour: bool) -> str:
         results: The results, the worst first.
         colour: Whether the terminal shows colours.
     """
-    lines = [
-        line
-        for result in results
-        if result.status is not Status.PASS
-        for line in _lines(result, colour=colour)
-    ]
+    blind = _seen_by_nobody(results)
+    lines = [line for reason, rules in blind.items() for line in _not_seen(reason, rules, colour=colour)]
+    for result in results:
+        if result.status is not Status.PASS and not _is_in(result, blind):
+            lines += _lines(result, colour=colour)
     counts = Counter(result.status for result in results)
     total = ", ".join(
         f"{counts[status]} {_painted(status, status.value, colour=colour)}"
         for status in Status
         if counts[status]
     )
-    broken = sorted({result.rule.contract.value for result in results if result.status is Status.FAIL})
-    verdict = f"Broken contracts: {', '.join(broken)}." if broken else "No contract is broken."
-    return "\n".join([*lines, f"{total or 'Nothing was looked at'}. {verdict}"]) + "\n"
+    return "\n".join([*lines, f"{total or 'Nothing was looked at'}. {_verdict(results)}"]) + "\n"
+
+
+def _verdict(results: Sequence[Result]) -> str:
+    def contracts(status: Status) -> str:
+        return ", ".join(sorted({r.rule.contract.value for r in results if r.status is status}))
+
+    if contracts(Status.FAIL):
+        return f"Broken contracts: {contracts(Status.FAIL)}."
+    unseen = contracts(Status.UNKNOWN)
+    if unseen:
+        return f"Not seen to be broken, but not seen whole: {unseen}."
+    return "No contract is broken."
+
+
+def _seen_by_nobody(results: Sequence[Result]) -> dict[str, list[str]]:
+    """Returns the reasons for which many rules have no evidence, such as a cluster that is away."""
+    reasons: dict[str, list[str]] = {}
+    for result in results:
+        if result.status is Status.UNKNOWN:
+            rules = reasons.setdefault(result.finding.observed, [])
+            rules += [result.rule.id] if result.rule.id not in rules else []
+    return {reason: rules for reason, rules in reasons.items() if len(rules) >= _MANY}
+
+
+def _is_in(result: Result, blind: Mapping[str, Sequence[str]]) -> bool:
+    return result.status is Status.UNKNOWN and result.finding.observed in blind
+
+
+def _not_seen(reason: str, rules: Sequence[str], *, colour: bool) -> list[str]:
+    state = _painted(Status.UNKNOWN, f"{Status.UNKNOWN.value:9}", colour=colour)
+    return [f"{state}{len(rules)} rules  {', '.join(rules)}", f"          observed  {reason}"]
 
 
 def _painted(status: Status, text: str, *, colour: bool) -> str:
@@ -49,18 +79,18 @@ def _painted(status: Status, text: str, *, colour: bool) -> str:
 def _lines(result: Result, *, colour: bool) -> list[str]:
     rule, finding = result.rule, result.finding
     finds = ", ".join(part for part in (rule.cf, rule.incident) if part)
-    state = _painted(result.status, f"{result.status.value:8}", colour=colour)
+    state = _painted(result.status, f"{result.status.value:9}", colour=colour)
     marks = f"{rule.severity.value}{', ' + finds if finds else ''}"
     head = f"{state}{rule.id}  {finding.object}  [{marks}]"
     lines = [
         head,
-        f"        {rule.title}",
-        f"        expected  {finding.expected}",
-        f"        observed  {finding.observed}",
+        f"         {rule.title}",
+        f"         expected  {finding.expected}",
+        f"         observed  {finding.observed}",
     ]
-    lines += [f"        at        {shown_location(where)}" for where in finding.evidence[:_MOST_LOCATIONS]]
+    lines += [f"         at        {shown_location(where)}" for where in finding.evidence[:_MOST_LOCATIONS]]
     if result.status in (Status.FAIL, Status.WARN):
-        lines.append(f"        remedy    {result.remedy}")
+        lines.append(f"         remedy    {result.remedy}")
     return lines
 
 

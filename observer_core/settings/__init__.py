@@ -8,6 +8,7 @@ derived from these declarations; nothing repeats them.
 from observer_core.settings.declaration import Layer, Variable, variables
 from observer_core.settings.model import (
     CollectorSettings,
+    ContractSettings,
     DatabaseSettings,
     KisSettings,
     PathSettings,
@@ -22,6 +23,7 @@ from observer_core.settings.paths import Mount, Paths
 
 __all__ = [
     "CollectorSettings",
+    "ContractSettings",
     "DatabaseSettings",
     "KisSettings",
     "Layer",

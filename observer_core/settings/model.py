@@ -269,6 +269,42 @@ class UniverseSettings(SettingsGroup):
         return value
 
 
+class ContractSettings(SettingsGroup):
+    """What `verify_contracts` looks at in this deployment."""
+
+    sources: _Names = setting(
+        "OBSERVER_CONTRACT_SOURCES",
+        ("manifests", "repository"),
+        "Evidence that the pipeline looks at: manifests, repository, runtime, live.",
+    )
+    manifests: Path | None = setting(
+        "OBSERVER_CONTRACT_MANIFESTS",
+        None,
+        "Manifests of the deployment; `deploy/overlays/production` beside the program where empty.",
+    )
+    repository: Path | None = setting(
+        "OBSERVER_CONTRACT_REPOSITORY", None, "Repository that is searched; that of the program where empty."
+    )
+    parameters: Path | None = setting(
+        "OBSERVER_CONTRACT_PARAMETERS", None, "contracts.yaml; that of the repository where empty."
+    )
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("sources", mode="after")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(value) - {"manifests", "repository", "runtime", "live"})
+        if unknown:
+            raise ValueError(f"unknown evidence: {', '.join(unknown)}")
+        return value
+
+
 class StackSettings(SettingsGroup):
     """The local stack: what `make up` starts, and where it listens."""
 
@@ -329,5 +365,6 @@ GROUPS: tuple[type[SettingsGroup], ...] = (
     KisSettings,
     CollectorSettings,
     UniverseSettings,
+    ContractSettings,
     StackSettings,
 )

@@ -86,6 +86,11 @@ class Paths:
         return self.data / "symbol_health.json"
 
     @property
+    def contract_report(self) -> Path:
+        """The last report about the execution contracts."""
+        return self.settings.maintenance_log_dir / "contracts.html"
+
+    @property
     def locks(self) -> Path:
         return self.data / "locks"
 

@@ -8,15 +8,18 @@ loaded again from the lake at any time, and loading twice changes nothing.
     load_table              one table of one trading day
     pending_loads           what the lake has and the warehouse has not
     row_counts              what it holds of a day
+    record_contract_states  what the execution contracts said, and since when
 """
 
 from observer_core.warehouse.connection import connect, transaction
+from observer_core.warehouse.contract_states import ContractState, record_contract_states
 from observer_core.warehouse.loader import LoadResult, load_table, pending_loads, row_counts
 from observer_core.warehouse.migrate import migrate, pending_steps
 from observer_core.warehouse.tables import WAREHOUSE_TABLES, WarehouseTable
 
 __all__ = [
     "WAREHOUSE_TABLES",
+    "ContractState",
     "LoadResult",
     "WarehouseTable",
     "connect",
@@ -24,6 +27,7 @@ __all__ = [
     "migrate",
     "pending_loads",
     "pending_steps",
+    "record_contract_states",
     "row_counts",
     "transaction",
 ]

@@ -17,7 +17,11 @@ SPECS = {spec.key: spec for spec in DEFS.resolve_all_asset_specs()}
 GRAPH = DEFS.resolve_asset_graph()
 COMPUTED = {key for key in SPECS if GRAPH.get(key).is_executable}
 CHECKS = {key: GRAPH.get_check_spec(key) for key in GRAPH.asset_check_keys}
-NOT_TABULAR = {"kis_access_token", "instrument_master", "day_close"}
+# The deployment belongs to no trading day.
+CONTRACTS = {key for key in COMPUTED if key.path[0] == "contracts"}
+NOT_TABULAR = {"kis_access_token", "instrument_master", "day_close"} | {
+    key.to_user_string() for key in CONTRACTS
+}
 SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
 
 
@@ -29,14 +33,23 @@ def named(specs):
 def test_every_asset_tells_a_reader_what_it_is(spec):
     assert len(spec.description) > 80
     assert "Right " in spec.description, "a description says when the asset is right"
-    assert spec.group_name in {"broker", "reference", "feed", "lake", "warehouse", "operations"}
+    assert spec.group_name in {
+        "broker",
+        "reference",
+        "feed",
+        "lake",
+        "warehouse",
+        "operations",
+        "contracts",
+    }
     assert spec.owners == ["team:observer"]
     assert spec.kinds
 
 
 @named([SPECS[key] for key in sorted(COMPUTED)])
 def test_every_computed_asset_has_partitions_a_version_and_a_check(spec):
-    assert spec.partitions_def == SPECS[keys.SCALP_JOURNAL].partitions_def
+    days = None if spec.key in CONTRACTS else SPECS[keys.SCALP_JOURNAL].partitions_def
+    assert spec.partitions_def == days
     assert spec.code_version
     assert any(check.asset_key == spec.key for check in CHECKS)
 
@@ -69,7 +82,7 @@ def above(key: dg.AssetKey) -> set[dg.AssetKey]:
 
 
 def test_the_jobs_cover_every_computed_asset_and_every_check():
-    names = ("refresh_reference", "compact_hours", "close_day")
+    names = ("refresh_reference", "compact_hours", "close_day", "verify_contracts")
     jobs = [DEFS.resolve_job_def(name) for name in names]
     assert all(job.description and int(job.tags["dagster/max_runtime"]) for job in jobs)
     assert set().union(*(job.asset_layer.selected_asset_keys for job in jobs)) >= COMPUTED

@@ -88,8 +88,8 @@ def test_everything_runs_by_itself_on_the_real_clock_only(clock, expected):
     repository = build_defs(clock=clock).get_repository_def()
     schedules = [one.default_status is dg.DefaultScheduleStatus.RUNNING for one in repository.schedule_defs]
     sensors = [one.default_status is dg.DefaultSensorStatus.RUNNING for one in repository.sensor_defs]
-    assert schedules == [expected] * 3
-    assert sensors == [expected]
+    assert schedules == [expected] * 4
+    assert sensors == [expected] * 2
 
 
 def test_schedules_tick_on_korean_time():
@@ -99,6 +99,7 @@ def test_schedules_tick_on_korean_time():
         "refresh_before_session": ("5 8 * * *", "Asia/Seoul"),
         "compact_closed_hours": ("5 8-19 * * *", "Asia/Seoul"),
         "close_after_session": ("10 20 * * *", "Asia/Seoul"),
+        "verify_contracts_hourly": ("25 * * * *", "Asia/Seoul"),
     }
 
 

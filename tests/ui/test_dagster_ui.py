@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -28,13 +29,22 @@ SECONDS = 90_000
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
-        message = "no chromium here (Debian: apt-get install chromium)"
-        # In CI the browser is there, or the run is worth nothing.
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield browser
-        browser.close()
+        _give_up("no chromium here (Debian: apt-get install chromium)")
+    try:
+        playwright = sync_playwright().start()
+    except Exception as error:  # noqa: BLE001 - Playwright raises no narrower one where its driver ends
+        _give_up(f"Playwright's driver does not run here (Debian: apt-get install libatomic1): {error}")
+    browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+    yield browser
+    browser.close()
+    playwright.stop()
+
+
+def _give_up(message: str) -> NoReturn:
+    """In CI the browser is there, or the run is worth nothing; elsewhere it is told what is missing."""
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture

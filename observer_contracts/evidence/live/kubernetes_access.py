@@ -24,6 +24,7 @@ from observer_contracts.evidence.live.access import Answer, Silence
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 15.0
 _COMMAND_SECONDS = 60.0
+_CERTIFICATE = "the certificate is not one that this account trusts"
 
 
 class KubernetesAccess:
@@ -70,7 +71,10 @@ class KubernetesAccess:
             )
             return Answer(found.status, _json(found.data))
         except ApiException as error:
-            return Answer(error.status, _json(error.body)) if error.status else Silence(_certificate())
+            return Answer(error.status, _json(error.body)) if error.status else Silence(_CERTIFICATE)
+        except AttributeError as error:
+            _without_body(error)
+            return Silence(_CERTIFICATE)
         except urllib3.exceptions.HTTPError as error:
             return Silence(_why(error))
         except (OSError, ValueError) as error:
@@ -97,8 +101,8 @@ class KubernetesAccess:
             session.close()
         except ApiException as error:
             return Silence(f"the API does not run commands ({error.status or _first_line(error.reason)})")
-        except AttributeError:
-            # The client fails on the missing body of its own error when the handshake is refused.
+        except AttributeError as error:
+            _without_body(error)
             return Silence("the API does not run commands for this account")
         except (OSError, ValueError, KeyError, TypeError) as error:
             return Silence(f"the command gave no answer ({type(error).__name__})")
@@ -137,13 +141,15 @@ def _why(error: urllib3.exceptions.HTTPError) -> str:
         urllib3.exceptions.NewConnectionError: "the connection is refused, or the address does not exist",
         urllib3.exceptions.ConnectTimeoutError: "no connection within the time limit",
         urllib3.exceptions.ReadTimeoutError: "no answer within the time limit",
-        urllib3.exceptions.SSLError: _certificate(),
+        urllib3.exceptions.SSLError: _CERTIFICATE,
     }
     return next((text for kind, text in names.items() if isinstance(cause, kind)), type(cause).__name__)
 
 
-def _certificate() -> str:
-    return "the certificate is not the one that the kubeconfig trusts"
+def _without_body(error: AttributeError) -> None:
+    """Lets pass what the client makes of its own error when a handshake fails: it asks for a missing body."""
+    if not isinstance(error.__context__, ApiException):
+        raise error
 
 
 def _first_line(error: object) -> str:

@@ -32,8 +32,8 @@ TYPES = {
 
 def test_an_empty_database_is_brought_up_to_date_once(engine: Engine) -> None:
     """The second run has nothing to do."""
-    assert pending_steps(engine) == ["0001"]
-    assert migrate(engine) == ["0001"]
+    assert pending_steps(engine) == ["0001", "0002"]
+    assert migrate(engine) == ["0001", "0002"]
     assert migrate(engine) == []
     assert pending_steps(engine) == []
 
@@ -107,9 +107,9 @@ def test_a_destructive_version_is_refused_as_a_whole(engine: Engine, tmp_path: P
         connection.execute(sa.text("CREATE TABLE observer.kept AS SELECT 1 AS row"))
     copied = tmp_path / "migrations"
     shutil.copytree(VERSIONS.parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    (copied / "versions/0002_bad.py").write_text(
+    (copied / "versions/0003_bad.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0002', '0001'\n"
+        "revision, down_revision = '0003', '0002'\n"
         "def upgrade():\n"
         "    op.execute('CREATE TABLE observer.first (x int)')\n"
         "    op.drop_table('kept', schema='observer')\n"
@@ -132,13 +132,13 @@ def test_a_second_version_is_applied_to_a_database_in_use(engine: Engine, tmp_pa
         )
     copied = tmp_path / "with 100% in its name"
     shutil.copytree(VERSIONS.parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    (copied / "versions/0002_more.py").write_text(
+    (copied / "versions/0003_more.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0002', '0001'\n"
+        "revision, down_revision = '0003', '0002'\n"
         "def upgrade():\n"
         "    op.execute('ALTER TABLE observer.universe ADD COLUMN sector text')\n"
     )
-    assert migrate(engine, versions=copied) == ["0002"]
+    assert migrate(engine, versions=copied) == ["0003"]
     with transaction(engine) as connection:
         found = connection.execute(sa.text("SELECT symbol, sector FROM observer.universe")).one()
     assert tuple(found) == ("x", None)
@@ -148,7 +148,7 @@ def test_two_migrations_at_once_are_one(engine: Engine) -> None:
     """Two pods start together: one applies, the other finds it done."""
     with ThreadPoolExecutor(2) as threads:
         applied = sorted(threads.map(lambda _: migrate(engine), range(2)))
-    assert applied == [[], ["0001"]]
+    assert applied == [[], ["0001", "0002"]]
 
 
 def test_the_versions_of_another_program_in_the_database_are_left_alone(engine: Engine) -> None:
@@ -160,7 +160,7 @@ def test_the_versions_of_another_program_in_the_database_are_left_alone(engine: 
     with transaction(engine) as connection:
         found = connection.execute(sa.text("SELECT version_num FROM public.alembic_version")).scalars().all()
         ours = connection.execute(sa.text("SELECT version_num FROM observer.alembic_version")).scalars().all()
-    assert (found, ours) == (["dagster"], ["0001"])
+    assert (found, ours) == (["dagster"], ["0002"])
 
 
 def test_partitions_are_made_once_by_two_at_once(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import ssl
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,7 @@ class Server:
     Args:
         cluster: The state.
         folders: Where a container's folders lie on this machine, by path in the container.
+        tls: Makes it speak HTTPS.
 
     Attributes:
         faults: What goes wrong, by a pattern of paths: a status, seconds to wait (as a float), or `hang up`.
@@ -39,9 +41,12 @@ class Server:
         program: What runs in a container in place of Python; empty for Python itself.
     """
 
-    def __init__(self, cluster: Cluster, folders: dict[str, Path] | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, folders: dict[str, Path] | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.cluster = cluster
         self.folders = folders or {}
+        self._tls = tls
         self.faults: dict[str, Fault] = {}
         self.requests: list[tuple[str, str]] = []
         self.rights: Rights | None = None
@@ -94,7 +99,7 @@ class Server:
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         self.port = runner.addresses[0][1]
         return runner
@@ -102,7 +107,8 @@ class Server:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path
         self.requests.append((request.method, path))
-        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or token != TOKEN:
             return _status(401, "Unauthorized")
         for pattern, fault in self.faults.items():
             if re.search(pattern, path):
