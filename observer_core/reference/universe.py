@@ -98,6 +98,9 @@ def build_universe(
         day: The trading day.
         symbols_date: The day of the instruments.
         source: Where they came from.
+
+    Raises:
+        InputError: No instrument passes: that is never what an operator meant.
     """
     excluded: Counter[Exclusion] = Counter()
     chosen: list[UniverseSymbol] = []
@@ -107,12 +110,18 @@ def build_universe(
             excluded[reason] += 1
             continue
         chosen.append(UniverseSymbol(one.code, one.name, one.market, one.base_price, one.previous_volume))
+    counts = {reason.value: excluded[reason] for reason in Exclusion}
+    if not chosen:
+        raise InputError(
+            f"No instrument of {excluded.total()} passes the filters of the universe: {counts}.",
+            remedy="Correct the OBSERVER_UNIVERSE_* variables.",
+        )
     return Universe(
         day=day,
         symbols_date=symbols_date,
         source=source,
         rows=len(chosen) + excluded.total(),
-        excluded={reason.value: excluded[reason] for reason in Exclusion},
+        excluded=counts,
         filters=settings.model_dump(mode="json"),
         symbols=tuple(sorted(chosen, key=lambda symbol: symbol.code)),
     )
@@ -149,11 +158,6 @@ def ensure_universe(paths: Paths, symbols: Symbols, settings: UniverseSettings, 
     universe = build_universe(
         symbols.instruments, settings, day, symbols_date=symbols.day, source=symbols.source
     )
-    if not universe.symbols:
-        raise InputError(
-            f"No instrument of {universe.rows} passes the filters of the universe: {universe.excluded}.",
-            remedy="Correct the OBSERVER_UNIVERSE_* variables.",
-        )
     if not create_atomically(path, universe_json(universe)):
         return read_universe(path)
     return universe

@@ -46,8 +46,12 @@ class Account:
 
         Args:
             reached: Folders that the user must be able to enter.
+
+        Raises:
+            ConfigurationError: The present user has no name; PostgreSQL's programs refuse to run then.
         """
         if os.geteuid() != 0:
+            _require_name(os.geteuid())
             return cls(None, os.geteuid(), os.getegid())
         names = {entry.pw_name: entry for entry in pwd.getpwall()}
         chosen = names.get("postgres") or names["nobody"]
@@ -99,6 +103,16 @@ class Account:
             f"--inh-caps={_CAPABILITY}", f"--ambient-caps={_CAPABILITY}",
             f"--pdeathsig={_FAST_SHUTDOWN.name.removeprefix('SIG')}", "--",
         ]  # fmt: skip
+
+
+def _require_name(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise ConfigurationError(
+            f"User {uid} has no entry in /etc/passwd, and PostgreSQL does not run without a user's name.",
+            remedy="Run as a user with a name, or set DB_HOST to a server that is there.",
+        ) from None
 
 
 def _open_to_all(folder: Path) -> bool:

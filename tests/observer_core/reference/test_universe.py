@@ -75,6 +75,13 @@ def test_the_real_listing_gives_the_real_universe():
     assert build_universe(read_listing(), relaxed, DAY, **source).size == 1577
 
 
+def test_filters_that_leave_nothing_are_an_error() -> None:
+    """A typing mistake in a variable must not look like a day without shares."""
+    nothing = UniverseSettings.load({"OBSERVER_UNIVERSE_GROUPS": "XX"})
+    with pytest.raises(InputError, match="No instrument of 4315 passes"):
+        build_universe(read_listing(), nothing, DAY, symbols_date=DAY, source="packaged-listing")
+
+
 def test_the_file_has_the_agreed_form(paths, instrument):
     made = symbols(
         instrument("005930"), instrument("000660", market=Market.KOSDAQ), instrument("1", spac=True)

@@ -189,3 +189,17 @@ def test_root_needs_no_open_folder(mode: int) -> None:
             assert int(status.split("CapEff:")[1].split()[0], 16) == (0b10 if mode == 0o700 else 0)
     finally:
         shutil.rmtree(parent)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a name")
+def test_a_user_without_a_name_is_told_so() -> None:
+    """PostgreSQL's own programs end with "could not look up effective user ID", and no remedy."""
+    child = os.fork()
+    if child == 0:
+        os.setuid(54_321)
+        try:
+            Account.choose()
+        except ConfigurationError as error:
+            os._exit(0 if "User 54321" in str(error) and "DB_HOST" in error.remedy else 2)
+        os._exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
