@@ -35,6 +35,7 @@ class Session:
         self._progress = progress
         self._received: list[signal.Signals] = []
         self._work: asyncio.Task[int] | None = None
+        self._interrupted = False
 
     async def run(self, body: Callable[[], Coroutine[Any, Any, int]]) -> int:
         """Starts the stack, runs the body beside the watch over the programs, and stops the stack.
@@ -52,13 +53,16 @@ class Session:
         self._work = asyncio.create_task(self._start_and_work(body))
         try:
             await asyncio.wait({self._work})
+            # Every result is looked at, or asyncio tells of one that nobody took.
+            _ = self._work.cancelled() or self._work.exception()
             if self._received:
                 self._progress.say(f"{self._received[0].name}: stopping")
             await self._stack.stop()
         finally:
             self._stack.kill()
             _end_descendants()
-        if self._work.cancelled():
+        if self._interrupted:
+            # What the interrupted work raised on its way out is no failure of its own.
             return 128 + self._received[0]
         return self._work.result()
 
@@ -70,7 +74,7 @@ class Session:
         self._received.append(received)
         if len(self._received) == 1:
             assert self._work is not None, "handlers are set beside the task"
-            self._work.cancel()
+            self._interrupted = self._work.cancel()
         else:
             self._progress.say("again: ending the programs at once; PostgreSQL still stops cleanly")
             self._stack.kill()
