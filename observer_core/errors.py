@@ -17,7 +17,8 @@ other way round.
     │   │   ├── BrokerRetryableError    a passing fault: retried by itself
     │   │   ├── BrokerCredentialError   the broker refuses key, secret or token: renew them
     │   │   └── BrokerRequestError      the broker does not accept this request: a bug or no permission
-    │   └── DatabaseUnavailableError    PostgreSQL does not answer: loads catch up once it does
+    │   ├── DatabaseUnavailableError    PostgreSQL does not answer: loads catch up once it does
+    │   └── BackupTargetError       the backup target does not answer or refuses: shipping catches up
     ├── StorageError                writing or reading our own files failed: disk, permission, damage
     │   ├── DiskFullError           no space left: free space; intake resumes by itself
     │   └── LockHeldError           another process is the writer: this one stands by
@@ -115,6 +116,10 @@ class BrokerRequestError(BrokerError):
 
 class DatabaseUnavailableError(ExternalError):
     """PostgreSQL does not answer; what was not loaded is loaded once it does."""
+
+
+class BackupTargetError(ExternalError):
+    """The backup target does not answer, refuses or is full; what did not leave leaves with the next run."""
 
 
 class StorageError(ObserverError):

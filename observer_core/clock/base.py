@@ -96,14 +96,12 @@ class RealClock:
 
     is_virtual = False
 
-    def now_ns(self) -> int:
-        return time.time_ns()
+    # Taken twice for every message of the hot path: the functions themselves, without a call around them.
+    now_ns = staticmethod(time.time_ns)
+    monotonic_ns = staticmethod(time.monotonic_ns)
 
     def now(self) -> datetime:
         return kst_datetime(self.now_ns())
-
-    def monotonic_ns(self) -> int:
-        return time.monotonic_ns()
 
     async def sleep_until(self, instant_ns: int) -> None:
         # Slept in pieces: a step of the wall clock (NTP) must not oversleep a session's opening.

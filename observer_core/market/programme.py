@@ -14,3 +14,7 @@ REFRESH_REFERENCE_AT = time(8, 5)
 
 # The last data of a day is due at 20:00, on shifted days as well.
 CLOSE_DAY_AT = time(20, 10)
+
+# The close takes some minutes, and its files leave the node before retention asks whether they have.
+SHIP_CLOSED_DAY_AT = time(20, 30)
+RETENTION_AT = time(20, 40)

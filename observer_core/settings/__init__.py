@@ -7,12 +7,16 @@ derived from these declarations; nothing repeats them.
 
 from observer_core.settings.declaration import Layer, Variable, variables
 from observer_core.settings.model import (
+    AlertSettings,
+    BackupSettings,
     CollectorSettings,
     ContractSettings,
     DatabaseSettings,
     KisSettings,
+    KiwoomSettings,
     PathSettings,
     PodSettings,
+    RetentionSettings,
     ServiceSettings,
     Settings,
     SettingsGroup,
@@ -22,15 +26,19 @@ from observer_core.settings.model import (
 from observer_core.settings.paths import Mount, Paths
 
 __all__ = [
+    "AlertSettings",
+    "BackupSettings",
     "CollectorSettings",
     "ContractSettings",
     "DatabaseSettings",
     "KisSettings",
+    "KiwoomSettings",
     "Layer",
     "Mount",
     "PathSettings",
     "Paths",
     "PodSettings",
+    "RetentionSettings",
     "ServiceSettings",
     "Settings",
     "SettingsGroup",

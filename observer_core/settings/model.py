@@ -13,11 +13,13 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from observer_core.errors import ConfigurationError
+from observer_core.market.calendar import Phase
 from observer_core.settings.declaration import Layer, setting
 
 _ROOT = Path("/opt/platform/runtime/observer")
@@ -161,6 +163,11 @@ class ServiceSettings(SettingsGroup):
     log_format: LogFormat = setting(
         "LOG_FORMAT", LogFormat.JSON, "`json` for machines, `console` for people.", layer=Layer.CONFIG_MAP
     )
+    host: str = setting(
+        "SERVICE_HOST",
+        "0.0.0.0",  # noqa: S104 - in a pod, the kubelet's probes come from outside
+        "Address the collector's HTTP port listens on.",
+    )
     port: int = setting(
         "SERVICE_PORT", 8000, "HTTP port of the collector.", layer=Layer.CONFIG_MAP, ge=0, le=65535
     )
@@ -205,13 +212,57 @@ class KisSettings(SettingsGroup):
         "KIS_MASTER_URL", "https://new.real.download.dws.co.kr/common/master/", "Folder of the master files."
     )
     requests_per_second: float = setting(
-        "KIS_REQUESTS_PER_SECOND", 0.0, "REST requests a second; 80 % of the documented rate where 0.", ge=0
+        "KIS_REQUESTS_PER_SECOND",
+        0.0,
+        "REST requests a second; a share of the documented rate where 0.",
+        ge=0,
+    )
+    rate_share: float = setting(
+        "KIS_RATE_SHARE",
+        0.8,
+        "Share of the documented rate that Observer uses; the rest is for other programs of the app key.",
+        gt=0,
+        le=1,
     )
 
     @field_validator("app_key", "app_secret", "hts_id", mode="after")
     @classmethod
     def _strip(cls, value: SecretStr) -> SecretStr:
         """A newline at the end of a secret file gives EGW00105 (broker reference, 2.1)."""
+        return SecretStr(value.get_secret_value().strip())
+
+
+class KiwoomEnvironment(StrEnum):
+    """Which of Kiwoom's two hosts a key belongs to (Kiwoom reference, section 1)."""
+
+    REAL = "real"
+    MOCK = "mock"
+
+
+class KiwoomSettings(SettingsGroup):
+    """Access to the Kiwoom REST API, the second source of symbols (Kiwoom reference, sections 1 and 2)."""
+
+    app_key: SecretStr = setting(
+        "KIWOOM_APP_KEY",
+        SecretStr(""),
+        "App key of Kiwoom's REST API; without it this source is skipped.",
+        layer=Layer.SECRET,
+    )
+    app_secret: SecretStr = setting("KIWOOM_APP_SECRET", SecretStr(""), "Its secret key.", layer=Layer.SECRET)
+    environment: KiwoomEnvironment = setting(
+        "KIWOOM_ENVIRONMENT", KiwoomEnvironment.REAL, "`real` or `mock`."
+    )
+    rest_url: str = setting("KIWOOM_REST_URL", "", "REST address; the environment's own where empty.")
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a key to ask with."""
+        return bool(self.app_key.get_secret_value() and self.app_secret.get_secret_value())
+
+    @field_validator("app_key", "app_secret", mode="after")
+    @classmethod
+    def _strip(cls, value: SecretStr) -> SecretStr:
+        """A secret file often ends with a newline, which is no part of the key."""
         return SecretStr(value.get_secret_value().strip())
 
 
@@ -224,27 +275,188 @@ class CollectorSettings(SettingsGroup):
     channels: _Names = setting(
         "OBSERVER_CHANNELS", ("H0STCNT0", "H0STASP0"), "Channels registered for each watched symbol."
     )
-    pinned_symbols: _Names = setting("OBSERVER_PINNED_SYMBOLS", (), "Symbols that always hold a slot.")
+    pinned_symbols: _Names = setting(
+        "OBSERVER_PINNED_SYMBOLS",
+        (),
+        "Symbols that always hold a slot: `005930`, or `005930:H0UNCNT0+H0STASP0` with channels of its own.",
+    )
+    fixed_registrations: _Names = setting(
+        "OBSERVER_FIXED_REGISTRATIONS",
+        ("H0UPCNT0:0001", "H0UPCNT0:1001", "H0UPCNT0:2001"),
+        "Registrations beside the symbols, `CHANNEL:KEY`: the indices KOSPI, KOSDAQ and KOSPI 200.",
+    )
+    market_operation: bool = setting(
+        "OBSERVER_MARKET_OPERATION",
+        True,
+        "1: the market operation channel of the leading symbol of each market (circuit breaker, sidecar).",
+    )
+    trigger_symbols: int = setting(
+        "OBSERVER_TRIGGER_SYMBOLS", 6, "Symbols that triggers may bring in at a time; 0: no triggers.", ge=0
+    )
+    trigger_volume_ratio: float = setting(
+        "OBSERVER_TRIGGER_VOLUME_RATIO",
+        5.0,
+        "Volume of a minute, relative to the mean of the ten before, that is a trigger.",
+        gt=1,
+    )
+    trigger_price_move: float = setting(
+        "OBSERVER_TRIGGER_PRICE_MOVE", 0.05, "Change of the price within a minute that is a trigger.", gt=0
+    )
+    trigger_minimum_value: int = setting(
+        "OBSERVER_TRIGGER_MINIMUM_VALUE",
+        100_000_000,
+        "Value in KRW that has to trade in a minute before it can be a trigger.",
+        ge=0,
+    )
+    trigger_seconds: float = setting(
+        "OBSERVER_TRIGGER_SECONDS", 300.0, "Seconds for which a trigger keeps its symbol interesting.", gt=0
+    )
+    dwell_seconds: float = setting(
+        "OBSERVER_DWELL_SECONDS", 120.0, "Seconds for which a symbol holds its slot at least.", ge=0
+    )
+    slot_margin: float = setting(
+        "OBSERVER_SLOT_MARGIN",
+        1.2,
+        "How many times a holder's score a newcomer needs to take its slot.",
+        ge=1,
+    )
+    vi_poll_seconds: float = setting(
+        "OBSERVER_VI_POLL_SECONDS", 10.0, "Seconds between two looks at active VI; 0: none.", ge=0
+    )
+    ranking_poll_seconds: float = setting(
+        "OBSERVER_RANKING_POLL_SECONDS",
+        120.0,
+        "Seconds between two looks at the broker's ranking of volume increase; 0: none.",
+        ge=0,
+    )
+    sweep_symbols: _Names = setting(
+        "OBSERVER_SWEEP_SYMBOLS", (), "Symbols swept beside the universe, ETFs for example."
+    )
     registrations: int = setting("OBSERVER_REGISTRATIONS", 41, "Registrations of one app key.", ge=1, le=41)
+    connects_per_hour: int = setting(
+        "OBSERVER_CONNECTS_PER_HOUR",
+        20,
+        "Attempts to connect in an hour, restarts included: the broker blocks keys that loop.",
+        ge=1,
+    )
     swing_interval_seconds: int = setting(
         "OBSERVER_SWING_INTERVAL_SECONDS", 60, "Seconds between two sweeps over the universe.", ge=1
     )
     fsync_interval_ms: int = setting(
         "OBSERVER_FSYNC_INTERVAL_MS",
         500,
-        "Longest time in milliseconds that a line waits for the disk.",
+        "Durability window: longest time in milliseconds for which a line is not on the disk.",
         ge=1,
     )
     segment_megabytes: int = setting(
         "OBSERVER_SEGMENT_MEGABYTES", 64, "Size in megabytes at which a segment is sealed.", ge=1
     )
+    reserve_megabytes: int = setting(
+        "OBSERVER_RESERVE_MEGABYTES",
+        24,
+        "Megabytes that each track keeps back for a full disk; more than 16, what may wait in memory.",
+        ge=0,
+    )
+    hole_alarms: _Names = setting(
+        "OBSERVER_HOLE_ALARMS",
+        ("KRX:continuous", "NXT:continuous"),
+        "Venue and market phase in which a hole is a fault; elsewhere it is only told.",
+    )
+    volume_restarts: _Names = setting(
+        "OBSERVER_VOLUME_RESTARTS",
+        ("after_market",),
+        "Sessions at whose begin cumulative volumes may begin anew: pre_market, regular, after_market.",
+    )
+    backfill: bool = setting(
+        "OBSERVER_BACKFILL", True, "1: holes are filled from the broker's list of executions."
+    )
+    compress_after_hours: float = setting(
+        "OBSERVER_COMPRESS_AFTER_HOURS",
+        24.0,
+        "Age in hours at which sealed segments are compressed; 0 for at once.",
+        ge=0,
+    )
 
-    @field_validator("channels", "pinned_symbols", mode="before")
+    contract_interval_seconds: int | None = setting(
+        "OBSERVER_CONTRACT_INTERVAL_SECONDS",
+        None,
+        "Real seconds between two verifications of the execution contracts by the collector, 0 for none. "
+        "Where empty: 60 in a pod on the real clock, else none, as the contracts describe a pod.",
+        ge=0,
+    )
+
+    @field_validator(
+        "channels",
+        "pinned_symbols",
+        "fixed_registrations",
+        "sweep_symbols",
+        "hole_alarms",
+        "volume_restarts",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("hole_alarms", mode="after")
+    @classmethod
+    def _known_alarms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        venues, phases = {"KRX", "NXT", "UNIFIED"}, {phase.value for phase in Phase}
+        for name in value:
+            venue, _, phase = name.partition(":")
+            if venue not in venues or phase not in phases:
+                raise ValueError(f"{name!r} is not VENUE:phase; phases are {', '.join(sorted(phases))}")
+        return value
+
+    @field_validator("volume_restarts", mode="after")
+    @classmethod
+    def _known_sessions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(value) - {"pre_market", "regular", "after_market", "closing_price"})
+        if unknown:
+            raise ValueError(f"unknown sessions: {', '.join(unknown)}")
+        return value
+
+
+class AlertSettings(SettingsGroup):
+    """Where collector and pipeline report what is wrong, and the collector that it is well.
+
+    Both addresses let everybody who knows them speak there, so they are secrets.
+    """
+
+    webhook_url: SecretStr = setting(
+        "OBSERVER_ALERT_WEBHOOK_URL",
+        SecretStr(""),
+        "Webhook that takes Slack's JSON; collector and pipeline send their alerts there.",
+    )
+    dead_man_url: SecretStr = setting(
+        "OBSERVER_DEAD_MAN_URL",
+        SecretStr(""),
+        "Address of an outside watcher, asked while the collector is well (healthchecks.io and alike).",
+    )
+    dead_man_interval_seconds: int = setting(
+        "OBSERVER_DEAD_MAN_INTERVAL_SECONDS", 60, "Seconds between two signs of life.", ge=1
+    )
+    runbook_url: str = setting(
+        "OBSERVER_RUNBOOK_URL",
+        "https://github.com/observer/observer/blob/main/docs/operations/alerts.md",
+        "Where `docs/operations/alerts.md` can be read; alerts link to it.",
+    )
+    dagster_url: str = setting(
+        "OBSERVER_DAGSTER_URL",
+        "http://127.0.0.1:3000",
+        "Where people open Dagster; alerts about checks and runs link to it.",
+    )
+
+    @field_validator("webhook_url", "dead_man_url", mode="after")
+    @classmethod
+    def _is_address(cls, value: SecretStr) -> SecretStr:
+        plain = value.get_secret_value().strip()
+        parts = urlsplit(plain)
+        if plain and (parts.scheme not in ("https", "http") or not parts.hostname):
+            raise ValueError("it must be an address that begins with https://")
+        return SecretStr(plain)
 
 
 class UniverseSettings(SettingsGroup):
@@ -305,6 +517,80 @@ class ContractSettings(SettingsGroup):
         return value
 
 
+class BackupSettings(SettingsGroup):
+    """Where copies of the data go, and how many dumps of the databases are kept there."""
+
+    target: str = setting(
+        "OBSERVER_BACKUP_TARGET",
+        "",
+        "Folder of a second volume, or s3://BUCKET/PREFIX; nothing leaves the node where empty.",
+        pattern=r"^(|/.+|s3://[^/]+(/.*)?)$",
+    )
+    endpoint: str = setting(
+        "OBSERVER_BACKUP_S3_ENDPOINT", "", "Address of an S3-compatible server; that of AWS where empty."
+    )
+    region: str = setting("OBSERVER_BACKUP_S3_REGION", "us-east-1", "Region of the bucket.")
+    access_key: SecretStr = setting("OBSERVER_BACKUP_ACCESS_KEY", SecretStr(""), "Access key of the bucket.")
+    secret_key: SecretStr = setting("OBSERVER_BACKUP_SECRET_KEY", SecretStr(""), "Its secret key.")
+    other_databases: _Names = setting(
+        "OBSERVER_BACKUP_OTHER_DATABASES",
+        ("dagster",),
+        "Databases of the same server that are dumped beside DB_NAME.",
+    )
+    dumps_daily: int = setting(
+        "OBSERVER_BACKUP_DUMPS_DAILY", 7, "Days of which the last dump of each database is kept.", ge=1
+    )
+    dumps_weekly: int = setting(
+        "OBSERVER_BACKUP_DUMPS_WEEKLY", 4, "Weeks of which the last dump of each database is kept.", ge=0
+    )
+    programs: Path | None = setting(
+        "OBSERVER_BACKUP_POSTGRES_BIN", None, "Folder of pg_dump and pg_restore; looked for where empty."
+    )
+
+    @field_validator("other_databases", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("access_key", "secret_key", mode="after")
+    @classmethod
+    def _strip(cls, value: SecretStr) -> SecretStr:
+        return SecretStr(value.get_secret_value().strip())
+
+
+class RetentionSettings(SettingsGroup):
+    """How long what has been verified is kept on the node."""
+
+    journal_days: int = setting(
+        "OBSERVER_RETENTION_JOURNAL_DAYS",
+        10,
+        "Days that the journal of a day is kept; longer while its close is not verified or not shipped.",
+        ge=1,
+    )
+    lake_days: int | None = setting(
+        "OBSERVER_RETENTION_LAKE_DAYS",
+        None,
+        "Days that the lake's files are kept once they have left the node; for ever where empty.",
+        ge=1,
+    )
+    trades_days: int = setting(
+        "OBSERVER_RETENTION_TRADES_DAYS", 5, "Trading days of trades that PostgreSQL keeps.", ge=1
+    )
+    swing_days: int = setting(
+        "OBSERVER_RETENTION_SWING_DAYS", 20, "Trading days of sweep rows that PostgreSQL keeps.", ge=1
+    )
+    log_days: int = setting("OBSERVER_RETENTION_LOG_DAYS", 30, "Days that rotated log files are kept.", ge=1)
+    free_percent: int = setting(
+        "OBSERVER_RETENTION_FREE_PERCENT",
+        15,
+        "Free space in percent below which a volume is reported; nothing goes earlier because of it.",
+        ge=1,
+        le=90,
+    )
+
+
 class StackSettings(SettingsGroup):
     """The local stack: what `make up` starts, and where it listens."""
 
@@ -337,6 +623,7 @@ class Settings:
     pod: PodSettings
     kis: KisSettings
     collector: CollectorSettings
+    alerts: AlertSettings
     universe: UniverseSettings
 
     @classmethod
@@ -353,6 +640,7 @@ class Settings:
             pod=PodSettings.load(environment),
             kis=KisSettings.load(environment),
             collector=CollectorSettings.load(environment),
+            alerts=AlertSettings.load(environment),
             universe=UniverseSettings.load(environment),
         )
 
@@ -363,8 +651,12 @@ GROUPS: tuple[type[SettingsGroup], ...] = (
     ServiceSettings,
     PodSettings,
     KisSettings,
+    KiwoomSettings,
     CollectorSettings,
+    AlertSettings,
     UniverseSettings,
     ContractSettings,
+    BackupSettings,
+    RetentionSettings,
     StackSettings,
 )

@@ -82,6 +82,15 @@ class Paths:
         return self.settings.token_cache_dir / "token_cache.json"
 
     @property
+    def collector_changes(self) -> Path:
+        """The settings of the collector that may change while it runs."""
+        return self.settings.config_dir / "collector.json"
+
+    def connect_budget(self, fingerprint: str) -> Path:
+        """Returns the file that remembers an app key's attempts to connect."""
+        return self.settings.token_cache_dir / f"connects-{fingerprint}.json"
+
+    @property
     def symbol_health(self) -> Path:
         return self.data / "symbol_health.json"
 
@@ -90,14 +99,32 @@ class Paths:
         """The last report about the execution contracts."""
         return self.settings.maintenance_log_dir / "contracts.html"
 
+    def alerts(self, shard: str) -> Path:
+        """Returns the file of what a shard's collector has reported and not taken back."""
+        return self.settings.system_log_dir / f"alerts-{shard}.json"
+
     @property
     def locks(self) -> Path:
         return self.data / "locks"
+
+    @property
+    def backup(self) -> Path:
+        """What is known of the backup target: which one it is, and what has left for it."""
+        return self.data / "backup"
+
+    @property
+    def backup_lock(self) -> Path:
+        """The file whose lock keeps two processes from shipping, dumping or restoring at once."""
+        return self.locks / "backup.lock"
 
     def journal(self, track: Track, day: date | None = None) -> Path:
         """Returns the folder of a track's segments, or that of one receive day in Korean time."""
         folder = self.data / "assets" / track.value
         return folder if day is None else folder / f"{day:%Y%m%d}"
+
+    def departed_manifests(self, track: Track, day: date) -> Path:
+        """Returns the file of the manifests of a day whose segments have left the node."""
+        return self.journal(track) / f"manifests_{day:%Y%m%d}.jsonl.gz"
 
     def epochs(self, track: Track, shard: str) -> Path:
         """Returns the file that counts a shard's broker connections."""
@@ -163,6 +190,10 @@ class Paths:
         """Returns the file whose lock keeps two processes from changing a day of the lake at once."""
         return self.locks / f"lake-{day:%Y%m%d}.lock"
 
+    def quarantine_folder(self, day: date) -> Path:
+        """Returns the folder of what compaction set aside of a receive day."""
+        return self.quarantine / f"{day:%Y%m%d}"
+
     def quarantine_file(self, day: date, segment: str) -> Path:
         """Returns the file of the lines of a segment that compaction set aside."""
-        return self.quarantine / f"{day:%Y%m%d}" / f"{segment.removesuffix('.jsonl')}.jsonl"
+        return self.quarantine_folder(day) / f"{segment.removesuffix('.jsonl')}.jsonl"
