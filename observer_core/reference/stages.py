@@ -11,9 +11,12 @@ from datetime import date
 from typing import ClassVar
 
 from observer_core.brokers.kis.master_files import MasterFile, download_masters
+from observer_core.brokers.kiwoom.rest import KiwoomRestClient
+from observer_core.brokers.kiwoom.stocks import Converted, MarketCode, convert
+from observer_core.clock import Clock
 from observer_core.reference.listing import LISTING_DATE, read_listing
 from observer_core.reference.symbols import LAST_GOOD, PACKAGED_LISTING, Loaded, Stage, last_good_symbols
-from observer_core.settings import KisSettings, Paths
+from observer_core.settings import KisSettings, KiwoomSettings, Paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,35 @@ class KisMasterStage:
         files = await download_masters(self.url, self.paths.master_files(day))
         instruments = tuple(instrument for file in files for instrument in file.instruments)
         return Loaded(instruments, "; ".join(map(_described, files)))
+
+
+@dataclass(frozen=True, slots=True)
+class KiwoomStage:
+    """Kiwoom's stock list of both markets.
+
+    What it does not carry (ISIN, previous volume) comes from the last good file of this deployment, or from
+    the packaged listing; the remark says of how many.
+
+    Attributes:
+        settings: Access to Kiwoom; without a key the stage is skipped.
+        paths: Where the token is cached and earlier files lie.
+        clock: The process's clock.
+    """
+
+    settings: KiwoomSettings
+    paths: Paths
+    clock: Clock
+    name: ClassVar[str] = "kiwoom"
+
+    async def load(self, day: date) -> Loaded:
+        if not self.settings.is_configured:
+            return Loaded((), "KIWOOM_APP_KEY and KIWOOM_APP_SECRET are not set")
+        async with KiwoomRestClient.connect(self.settings, self.paths.token_cache, self.clock) as client:
+            rows = {market: await client.stock_list(market) for market in MarketCode}
+        good = last_good_symbols(self.paths, day)
+        known = {one.code: one for one in (good.instruments if good else read_listing())}
+        converted = convert(rows, known)
+        return Loaded(converted.instruments, _completed(converted, good.day if good else LISTING_DATE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +96,30 @@ class PackagedListingStage:
         return Loaded(read_listing(), f"listing of {LISTING_DATE}; prices and halts are of that day")
 
 
-def default_stages(settings: KisSettings, paths: Paths) -> tuple[Stage, ...]:
+def default_stages(kis: KisSettings, kiwoom: KiwoomSettings, paths: Paths, clock: Clock) -> tuple[Stage, ...]:
     """Returns the stages of a deployment."""
-    return (KisMasterStage(settings.master_url, paths), LastGoodStage(paths), PackagedListingStage())
+    return (
+        KisMasterStage(kis.master_url, paths),
+        KiwoomStage(kiwoom, paths, clock),
+        LastGoodStage(paths),
+        PackagedListingStage(),
+    )
 
 
 def _described(file: MasterFile) -> str:
     packed = "at an unknown time" if file.packed_at is None else f"{file.packed_at:%Y-%m-%d %H:%M}"
     return f"{file.path.name} packed {packed}"
+
+
+def _completed(converted: Converted, known_on: date) -> str:
+    """Returns what is not Kiwoom's own word about its instruments."""
+    count = len(converted.instruments)
+    told = (
+        f"ISIN and previous volume of {converted.known} as of {known_on}, unknown for "
+        f"{count - converted.known}; preferred shares, SPAC, foreign shares and halts by rule from code, "
+        "name and state; base price is the previous close"
+    )
+    if not converted.unmapped:
+        return told
+    classes = ", ".join(f"{number} of class {name!r}" for name, number in sorted(converted.unmapped.items()))
+    return f"{told}; left out: {classes}"

@@ -48,6 +48,8 @@ _POLICIES = {
 
 _POLICY_OF = {code: policy for policy, codes in _POLICIES.items() for code in codes}
 
+LISTED_CODES = frozenset(_POLICY_OF)
+
 
 def reply_policy(code: str) -> ReplyPolicy:
     """Returns what the client does about a reply with this `msg_cd`."""

@@ -18,7 +18,6 @@ _WEBSOCKET = {
     KisEnvironment.PAPER: "ws://ops.koreainvestment.com:31000",
 }
 _REQUESTS_PER_SECOND = {KisEnvironment.REAL: 18.0, KisEnvironment.PAPER: 1.0}
-_SHARE_OF_RATE = 0.8
 
 
 def rest_url(settings: KisSettings) -> str:
@@ -32,5 +31,5 @@ def websocket_url(settings: KisSettings) -> str:
 
 
 def requests_per_second(settings: KisSettings) -> float:
-    """Returns how many REST requests a second one process sends."""
-    return settings.requests_per_second or _SHARE_OF_RATE * _REQUESTS_PER_SECOND[settings.environment]
+    """Returns how many REST requests a second all processes of an app key send together."""
+    return settings.requests_per_second or settings.rate_share * _REQUESTS_PER_SECOND[settings.environment]

@@ -18,9 +18,13 @@ from random import Random
 import httpx
 from pydantic import SecretStr
 
-from observer_core.brokers.kis.catalogue import MULTI_PRICE_CHANNEL
+from observer_core.brokers.kis.catalogue import (
+    EXECUTIONS_CHANNEL,
+    MINUTE_BARS_CHANNEL,
+    MULTI_PRICE_CHANNEL,
+)
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url
-from observer_core.brokers.kis.limiter import RequestLimiter
+from observer_core.brokers.kis.limiter import RequestLimiter, limiter_file
 from observer_core.brokers.kis.oauth import KisOAuth
 from observer_core.brokers.kis.rest_errors import RATE_EXCEEDED, TOKEN_REFUSED
 from observer_core.brokers.kis.tokens import TokenStore
@@ -53,7 +57,7 @@ class BrokerDay:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """An answer whose `output` is an array, as in all endpoints used here."""
+    """An answer whose rows are an array, as in all endpoints used here."""
 
     answer: Answer
     rows: list[dict[str, str]]
@@ -111,7 +115,8 @@ class KisRestClient:
         """
         async with http_client(rest_url(settings)) as http:
             tokens = TokenStore(token_cache, settings, KisOAuth(http, settings, clock), clock)
-            limiter = RequestLimiter(clock, requests_per_second(settings))
+            file = limiter_file(token_cache, tokens.fingerprint)
+            limiter = RequestLimiter(file, clock, requests_per_second(settings))
             jitter = random or Random()  # noqa: S311  (a pause between attempts is no secret)
             yield cls(http, settings, tokens=tokens, limiter=limiter, clock=clock, random=jitter)
 
@@ -152,6 +157,80 @@ class KisRestClient:
         }
         return (await self._get("inquire-daily-price", "FHKST01010400", params)).rows
 
+    async def volatility_interruptions(self, day: date) -> list[dict[str, str]]:
+        """Returns the volatility interruptions of a day, both markets (broker reference, 4.16)."""
+        params = {
+            "FID_DIV_CLS_CODE": "0",
+            "FID_COND_SCR_DIV_CODE": "20139",
+            "FID_MRKT_CLS_CODE": "0",
+            "FID_INPUT_ISCD": "",
+            "FID_RANK_SORT_CLS_CODE": "0",
+            "FID_INPUT_DATE_1": f"{day:%Y%m%d}",
+            "FID_TRGT_CLS_CODE": "",
+            "FID_TRGT_EXLS_CLS_CODE": "",
+        }
+        return (await self._get("inquire-vi-status", "FHPST01390000", params)).rows
+
+    async def volume_ranking(self, *, market: str = _KRX) -> list[dict[str, str]]:
+        """Returns the thirty symbols whose volume has increased most (broker reference, 4.10).
+
+        Args:
+            market: `J` KRX, `NX` NXT.
+        """
+        params = {
+            "FID_COND_MRKT_DIV_CODE": market,
+            "FID_COND_SCR_DIV_CODE": "20171",
+            "FID_INPUT_ISCD": "0000",
+            "FID_DIV_CLS_CODE": "0",
+            "FID_BLNG_CLS_CODE": "1",
+            "FID_TRGT_CLS_CODE": "111111111",
+            "FID_TRGT_EXLS_CLS_CODE": "000000",
+            "FID_INPUT_PRICE_1": "",
+            "FID_INPUT_PRICE_2": "",
+            "FID_VOL_CNT": "",
+            "FID_INPUT_DATE_1": "",
+        }
+        return (await self._get("volume-rank", "FHPST01710000", params)).rows
+
+    async def executions(self, code: str, until: str, *, market: str = _KRX) -> list[dict[str, str]]:
+        """Returns the executions of today up to a second, newest first (broker reference, 4.4).
+
+        Args:
+            code: The symbol.
+            until: `HHMMSS`, Korean time.
+            market: `J` KRX, `NX` NXT, `UN` unified.
+
+        Returns:
+            Up to 30 rows as sent; empty where the broker has none.
+        """
+        params = {
+            "FID_COND_MRKT_DIV_CODE": market,
+            "FID_INPUT_ISCD": code,
+            "FID_INPUT_HOUR_1": until,
+        }
+        name = "inquire-time-itemconclusion"
+        return (await self._get(name, EXECUTIONS_CHANNEL, params, block="output2")).rows
+
+    async def minute_bars(self, code: str, until: str, *, market: str = _KRX) -> list[dict[str, str]]:
+        """Returns thirty minute bars of today up to a minute, newest first (broker reference, 4.5).
+
+        The first row may still hold the volume of the minute before; ask for closed minutes only.
+
+        Args:
+            code: The symbol.
+            until: `HHMMSS` of the last bar, Korean time, seconds 00.
+            market: `J` KRX, `NX` NXT, `UN` unified.
+        """
+        params = {
+            "FID_COND_MRKT_DIV_CODE": market,
+            "FID_INPUT_ISCD": code,
+            "FID_INPUT_HOUR_1": until,
+            "FID_PW_DATA_INCU_YN": "N",
+            "FID_ETC_CLS_CODE": "",
+        }
+        name = "inquire-time-itemchartprice"
+        return (await self._get(name, MINUTE_BARS_CHANNEL, params, block="output2")).rows
+
     async def holidays(self, first: date, last: date) -> list[BrokerDay]:
         """Returns the broker's calendar from `first` on, at least to `last` if it reaches that far.
 
@@ -178,7 +257,13 @@ class KisRestClient:
         return await self.tokens.approval_key()
 
     async def _get(
-        self, name: str, tr_id: str, params: Mapping[str, str], *, next_page: bool = False
+        self,
+        name: str,
+        tr_id: str,
+        params: Mapping[str, str],
+        *,
+        next_page: bool = False,
+        block: str = "output",
     ) -> _Page:
         """Sends a request until it has an answer, a lasting error or no attempts left."""
         token = await self.tokens.access_token()
@@ -187,7 +272,8 @@ class KisRestClient:
         while True:
             await self._limiter.acquire()
             try:
-                return await self._exchange(name, tr_id, params, token, next_page=next_page)
+                answer = await self._exchange(name, tr_id, params, token, next_page=next_page)
+                return _page(name, answer, block)
             except BrokerCredentialError as error:
                 if error.code not in TOKEN_REFUSED or replaced:
                     raise
@@ -200,7 +286,7 @@ class KisRestClient:
 
     async def _exchange(
         self, name: str, tr_id: str, params: Mapping[str, str], token: SecretStr, *, next_page: bool
-    ) -> _Page:
+    ) -> Answer:
         headers = {
             "content-type": "application/json; charset=utf-8",
             "authorization": f"Bearer {token.get_secret_value()}",
@@ -210,20 +296,24 @@ class KisRestClient:
             "custtype": "P",
             "tr_cont": "N" if next_page else "",
         }
-        answer = await exchange(self._http, "GET", f"{_QUOTATIONS}/{name}", headers=headers, params=params)
-        rows = answer.body.get("output")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise incomplete(name, "output")
-        return _Page(answer, rows)
+        return await exchange(self._http, "GET", f"{_QUOTATIONS}/{name}", headers=headers, params=params)
 
     async def _pause(self, error: BrokerRetryableError | NetworkError, attempt: int) -> None:
         if isinstance(error, BrokerRetryableError) and error.code in RATE_EXCEEDED:
+            await self._limiter.refused()
             # The broker counts its seconds as our clock does.
             await self._clock.sleep(self._random.uniform(0.1, 1.0))
         else:
             # A network and a gateway recover in real time.
             longest = _FIRST_PAUSE_SECONDS * 2**attempt
             await asyncio.sleep(self._random.uniform(longest / 2, longest))
+
+
+def _page(name: str, answer: Answer, block: str) -> _Page:
+    rows = answer.body.get(block)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise incomplete(name, block)
+    return _Page(answer, rows)
 
 
 def _broker_day(row: Mapping[str, str]) -> BrokerDay:

@@ -53,7 +53,7 @@ class TokenPauseError(BrokerRetryableError):
 
 @dataclass(frozen=True, slots=True)
 class TokenState:
-    """The access token without its secret.
+    """A token or approval key without its secret.
 
     Attributes:
         fingerprint: Digest of the app key and its environment.
@@ -114,6 +114,31 @@ class TokenStore:
         """
         return await self._obtain(self._token, refused=refused)
 
+    async def renew_ahead(self, until: datetime) -> bool:
+        """Renews the access token now if it would end before an instant, and if another can be had.
+
+        Within six hours of its issue the broker returns the same token: then there is nothing to renew.
+
+        Args:
+            until: The instant that the token shall outlast.
+
+        Returns:
+            Whether there is a token that outlasts it, or none that could be had now.
+
+        Raises:
+            ConfigurationError: The app key or secret is not set.
+            ExternalError: As for `access_token`.
+            StorageError: The cache cannot be written or stays locked.
+        """
+        self._require_keys()
+        if not self._renewable(self._cache.read(self._token.name), until):
+            return True
+        async with self._cache.locked():
+            entry = self._cache.read(self._token.name)
+            if self._renewable(entry, until):
+                await self._renew(self._token, entry)
+        return self._outlasts(self._cache.read(self._token.name), until)
+
     async def approval_key(self) -> SecretStr:
         """Returns a websocket key younger than its 24 hours; raises as `access_token`."""
         return await self._obtain(self._approval, refused=None)
@@ -124,7 +149,14 @@ class TokenStore:
 
     def token_state(self) -> TokenState | None:
         """Returns what the cache says about the access token; None where it has none."""
-        entry = self._cache.read(self._token.name)
+        return self._state(self._token)
+
+    def approval_state(self) -> TokenState | None:
+        """Returns what the cache says about the approval key; None where it has none."""
+        return self._state(self._approval)
+
+    def _state(self, credential: _Credential) -> TokenState | None:
+        entry = self._cache.read(credential.name)
         if entry.value is None or entry.issued_at is None or entry.expires_at is None:
             return None
         return TokenState(self.fingerprint, entry.issued_at, entry.expires_at)
@@ -133,11 +165,7 @@ class TokenStore:
         entry = self._without(self._cache.read(credential.name), refused)
         if entry.value is not None and self._is_fresh(entry):
             return entry.value
-        if not (self._settings.app_key.get_secret_value() and self._settings.app_secret.get_secret_value()):
-            raise ConfigurationError(
-                "KIS_APP_KEY or KIS_APP_SECRET is not set.",
-                remedy="Set both, or run the simulator by leaving both empty with `make up`.",
-            )
+        self._require_keys()
         async with self._cache.locked():
             # Another process may have renewed it while this one waited for the lock.
             entry = self._without(self._cache.read(credential.name), refused)
@@ -200,6 +228,22 @@ class TokenStore:
         )
         self._cache.write(credential.name, replace(pending, value=None, blocked_until=until, failure=failure))
         raise broker_error(failure.code, failure.message, status=failure.status)
+
+    def _require_keys(self) -> None:
+        if not (self._settings.app_key.get_secret_value() and self._settings.app_secret.get_secret_value()):
+            raise ConfigurationError(
+                "KIS_APP_KEY or KIS_APP_SECRET is not set.",
+                remedy="Set both, or run the simulator by leaving both empty with `make up`.",
+            )
+
+    def _renewable(self, entry: Entry, until: datetime) -> bool:
+        if entry.issued_at is not None and self._clock.now() < entry.issued_at + _SAME_TOKEN_FOR:
+            return False
+        return not self._outlasts(entry, until)
+
+    @staticmethod
+    def _outlasts(entry: Entry, until: datetime) -> bool:
+        return entry.value is not None and entry.expires_at is not None and entry.expires_at > until
 
     def _is_fresh(self, entry: Entry) -> bool:
         return entry.expires_at is not None and self._clock.now() < entry.expires_at - RENEW_AHEAD

@@ -10,12 +10,13 @@ from observer_core.errors import InputError, NetworkError
 from observer_core.reference.listing import read_listing
 from observer_core.reference.stages import (
     KisMasterStage,
+    KiwoomStage,
     LastGoodStage,
     PackagedListingStage,
     default_stages,
 )
 from observer_core.reference.symbols import Loaded, Outcome, build_symbols, last_good_symbols, read_symbols
-from observer_core.settings import KisSettings
+from observer_core.settings import KisSettings, KiwoomSettings
 
 DAY = date(2026, 9, 15)
 NOW = datetime(2026, 9, 15, 7, 30, tzinfo=KST)
@@ -199,13 +200,21 @@ def test_a_damaged_file_names_itself(paths, content):
 
 async def test_without_network_a_new_deployment_has_the_packaged_listing(paths, clock, unused_tcp_port):
     settings = KisSettings.load({"KIS_MASTER_URL": f"http://127.0.0.1:{unused_tcp_port}/"})
-    symbols = await build_symbols(paths, DAY, default_stages(settings, paths), clock)
+    stages = default_stages(settings, KiwoomSettings.load({}), paths, clock)
+    symbols = await build_symbols(paths, DAY, stages, clock)
     assert symbols.source == "packaged-listing"
     assert symbols.instruments == read_listing()
-    assert [report.outcome for report in symbols.stages] == [Outcome.FAILED, Outcome.SKIPPED, Outcome.USED]
+    assert [(report.name, report.outcome) for report in symbols.stages] == [
+        ("kis-master", Outcome.FAILED),
+        ("kiwoom", Outcome.SKIPPED),
+        ("last-good", Outcome.SKIPPED),
+        ("packaged-listing", Outcome.USED),
+    ]
+    assert symbols.stages[1].reason == "KIWOOM_APP_KEY and KIWOOM_APP_SECRET are not set"
     assert read_symbols(paths.symbols(DAY)) == symbols
 
 
-def test_the_sources_come_in_the_order_of_preference(paths):
-    kinds = [type(stage) for stage in default_stages(KisSettings.load({}), paths)]
-    assert kinds == [KisMasterStage, LastGoodStage, PackagedListingStage]
+def test_the_sources_come_in_the_order_of_preference(paths, clock):
+    stages = default_stages(KisSettings.load({}), KiwoomSettings.load({}), paths, clock)
+    kinds = [type(stage) for stage in stages]
+    assert kinds == [KisMasterStage, KiwoomStage, LastGoodStage, PackagedListingStage]

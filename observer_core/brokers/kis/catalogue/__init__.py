@@ -13,6 +13,12 @@ from types import MappingProxyType
 
 from observer_core.brokers.kis.catalogue.book import BOOK_CHANNELS
 from observer_core.brokers.kis.catalogue.event import EVENT_CHANNELS
+from observer_core.brokers.kis.catalogue.executions import (
+    ASKED_FIELDS,
+    EXECUTION_FIELDS,
+    EXECUTIONS_CHANNEL,
+    MINUTE_BARS_CHANNEL,
+)
 from observer_core.brokers.kis.catalogue.index import INDEX_CHANNELS
 from observer_core.brokers.kis.catalogue.model import Channel, Field, FieldType, Key, Kind, Venue, Width
 from observer_core.brokers.kis.catalogue.multi_price import MULTI_PRICE_CHANNEL, MULTI_PRICE_FIELDS
@@ -35,7 +41,11 @@ CHANNELS: Mapping[str, Channel] = MappingProxyType(
 )
 
 __all__ = [
+    "ASKED_FIELDS",
     "CHANNELS",
+    "EXECUTIONS_CHANNEL",
+    "EXECUTION_FIELDS",
+    "MINUTE_BARS_CHANNEL",
     "MULTI_PRICE_CHANNEL",
     "MULTI_PRICE_FIELDS",
     "Channel",

@@ -384,3 +384,33 @@ def test_a_pause_is_an_error_of_the_broker_that_is_retried():
     assert str(error).startswith(
         "The access token was asked for a moment ago; the next request may go at 07:30:00"
     )
+
+
+async def test_a_token_that_would_end_in_the_day_is_renewed_before_it(store, issuer, clock):
+    """Issued at 13:00, it is renewed at 07:30 of the next day and not in the session."""
+    await clock.advance_to(START.replace(hour=13))
+    await store.access_token()
+    await clock.advance_to(START + timedelta(days=1))
+    evening = START.replace(hour=20, minute=0) + timedelta(days=1)
+    assert (await store.access_token()).get_secret_value() == "header.payload1.signature"
+    assert await store.renew_ahead(evening) is True
+    assert (await store.access_token()).get_secret_value() == "header.payload2.signature"
+    assert await store.renew_ahead(evening) is True
+    assert issuer.number == 2
+
+
+async def test_a_young_token_is_not_asked_for_again(store, issuer, broker, clock):
+    """Within six hours the broker returns the same one: asking would only send a message to a phone."""
+    await store.access_token()
+    await clock.advance_to(clock.now() + timedelta(hours=5, minutes=59))
+    assert await store.renew_ahead(clock.now() + timedelta(days=2)) is True
+    assert broker.count(TOKEN_PATH) == 1
+
+
+async def test_a_renewal_that_fails_leaves_the_living_token(store, issuer, clock):
+    await store.access_token()
+    await clock.advance_to(clock.now() + timedelta(hours=20))
+    issuer.refusal = (500, "EGW00002")
+    with pytest.raises(BrokerRetryableError):
+        await store.renew_ahead(clock.now() + timedelta(hours=12))
+    assert (await store.access_token()).get_secret_value() == "header.payload1.signature"
