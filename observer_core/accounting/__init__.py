@@ -5,7 +5,18 @@ and counts and volumes per side; so what is missing between two received trades 
 without sequence numbers (broker reference, 7.1).
 """
 
-from observer_core.accounting.account import Account, Finding, Hole, Reset
+from observer_core.accounting.account import Account, Finding, Hole, Reset, Severity, hole_of
 from observer_core.accounting.continuity import VolumeContinuity
+from observer_core.accounting.policy import SESSIONS, ContinuityPolicy
 
-__all__ = ["Account", "Finding", "Hole", "Reset", "VolumeContinuity"]
+__all__ = [
+    "SESSIONS",
+    "Account",
+    "ContinuityPolicy",
+    "Finding",
+    "Hole",
+    "Reset",
+    "Severity",
+    "VolumeContinuity",
+    "hole_of",
+]

@@ -6,7 +6,15 @@ Invariant: plain figures only, in shares, KRW and numbers of trades; they surviv
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
+
+
+class Severity(StrEnum):
+    """What a hole means to an operator."""
+
+    ALARM = "alarm"
+    REPORT = "report"
 
 
 @dataclass(slots=True)
@@ -32,6 +40,7 @@ class Account:
         resets: Restarts of the cumulative volume at a lower figure.
         volume_before_reset: Cumulative volume that the resets left behind.
         contradictions: Trades whose figures do not follow from the trade before, and show no hole.
+        session: The market session in which the account was last opened, broken or restarted.
     """
 
     business_date: str
@@ -52,6 +61,7 @@ class Account:
     resets: int = 0
     volume_before_reset: int = 0
     contradictions: int = 0
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,10 @@ class Hole:
         last_good_ns: Receive time of the last trade before the hole.
         first_seen_ns: Receive time of the trade that revealed it.
         phase: Phase of the market at that time.
+        session: Market session that the trade stated; empty where its record is too short to.
+        from_time: `HHMMSS` of the last trade before the hole; empty where there is none.
+        to_time: `HHMMSS` of the trade that revealed it.
+        severity: Whether it is a fault (`alarm`) or only told (`report`).
     """
 
     channel: str
@@ -91,6 +105,10 @@ class Hole:
     last_good_ns: int
     first_seen_ns: int
     phase: str
+    session: str = ""
+    from_time: str = ""
+    to_time: str = ""
+    severity: Severity = Severity.REPORT
 
     def to_json(self) -> dict[str, Any]:
         """Returns the payload of the hole's control record."""
@@ -99,13 +117,36 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The cumulative volume restarted at a lower figure within a business date (unconfirmed, 8.1)."""
+    """The cumulative volume restarted at a lower figure within a business date (unconfirmed, 8.1).
+
+    Attributes:
+        channel: The channel.
+        symbol: The symbol.
+        from_cumulative: Cumulative volume that was left behind.
+        to_cumulative: Cumulative volume of the first trade after it.
+        first_seen_ns: Its receive time.
+        session: The session that it stated; empty where its record is too short to.
+        expected: Whether a restart in this session is one that the settings expect.
+        hole: What the new session had traded before that trade, where a restart was expected.
+    """
 
     channel: str
     symbol: str
     from_cumulative: int
     to_cumulative: int
     first_seen_ns: int
+    session: str
+    expected: bool
+    hole: Hole | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the payload of the reset's control record; its hole has a record of its own."""
+        return {name: value for name, value in asdict(self).items() if name != "hole"}
 
 
 Finding = Hole | Reset
+
+
+def hole_of(finding: Finding | None) -> Hole | None:
+    """Returns the hole in a finding, if there is one."""
+    return finding.hole if isinstance(finding, Reset) else finding

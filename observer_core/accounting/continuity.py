@@ -8,6 +8,10 @@ The relation (broker reference, 7.1, fields by index): of two trades without ano
 ACML_VOL(13) grows by CNTG_VOL(12), ACML_TR_PBMN(14) by price(2) times volume, and the count and the
 volume of the side CCLD_DVSN(21) by 1 and by the volume (15, 16, 19, 20). A trade of an auction has
 no side; so only shares make a hole, and the other figures size it.
+
+Whether the cumulative figures begin anew in the after-market is not known (8.1): where a session states
+another code than before and the policy lets it, a lower figure is an expected restart, and what the
+session had traded before is a hole; any other lower figure is an unexpected one, followed and told.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from observer_core.accounting.account import Account, Finding, Hole, Reset
+from observer_core.accounting.policy import SESSIONS, ContinuityPolicy
 from observer_core.clock.base import NANOSECONDS, kst_datetime
 from observer_core.errors import StorageError
 
@@ -27,6 +32,7 @@ _NIGHT_NS = 4 * 3600 * NANOSECONDS
 # The last value that the fast path reads is number 21; what follows stays one piece.
 _SPLITS = 22
 _BUSINESS_DATE = 33
+_SESSION = 46
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class _Trade:
     sell_volume: int
     buy_volume: int
     side: str
+    session: str
 
     @classmethod
     def parse(cls, channel: str, payload: str, wall_ns: int) -> _Trade:
@@ -69,6 +76,7 @@ class _Trade:
             sell_volume=int(values[19]),
             buy_volume=int(values[20]),
             side=values[21],
+            session=SESSIONS.get(values[_SESSION], "") if len(values) > _SESSION else "",
         )
 
     def open_account(self) -> Account:
@@ -79,6 +87,7 @@ class _Trade:
         )  # fmt: skip
         account.trades, account.captured = 1, self.volume
         account.before_slot = self.cumulative - self.volume
+        account.session = self.session
         return account
 
     def carry_on(self, account: Account) -> None:
@@ -89,6 +98,7 @@ class _Trade:
         account.sell_volume, account.buy_volume = self.sell_volume, self.buy_volume
         account.trades += 1
         account.captured += self.volume
+        account.session = self.session
 
 
 class VolumeContinuity:
@@ -96,10 +106,12 @@ class VolumeContinuity:
 
     Args:
         phase_at: Returns the name of the market's phase at a receive time, for the holes.
+        policy: What is a fault, and what is normal.
     """
 
-    def __init__(self, phase_at: Callable[[int], str]) -> None:
+    def __init__(self, phase_at: Callable[[int], str], policy: ContinuityPolicy | None = None) -> None:
         self._phase_at = phase_at
+        self._policy = policy or ContinuityPolicy()
         self._accounts: dict[tuple[str, str], Account] = {}
         self.unreadable = 0
 
@@ -119,10 +131,9 @@ class VolumeContinuity:
             account = self._accounts.get((channel, values[0]))
             if account is None or wall_ns - account.last_ns > _NIGHT_NS:
                 return self._after_pause(_Trade.parse(channel, payload, wall_ns), account)
-            volume, cumulative = int(values[12]), int(values[13])
-            if cumulative != account.volume + volume:
+            if int(values[13]) != account.volume + int(values[12]):
                 return self._compare(_Trade.parse(channel, payload, wall_ns), account)
-            _continue(account, values, volume, cumulative, wall_ns)
+            _continue(account, values, wall_ns)
         except (ValueError, IndexError, InvalidOperation):
             # The record is journaled as it came; compaction names what is wrong with it.
             self.unreadable += 1
@@ -171,9 +182,11 @@ class VolumeContinuity:
         if trade.business_date < account.business_date:
             account.duplicates += 1
             return None
+        if self._begins_anew(trade, account):
+            return self._reset(trade, account)
         if trade.cumulative <= account.volume and trade.volume:
             if trade.cumulative < account.volume and trade.time > account.trade_time:
-                return _reset(trade, account)
+                return self._reset(trade, account)
             account.duplicates += 1
             return None
         shares = trade.cumulative - trade.volume - account.volume
@@ -190,6 +203,7 @@ class VolumeContinuity:
         sold, bought = trade.side == _SELL, trade.side == _BUY
         sell_trades = trade.sell_trades - sold - account.sell_trades
         buy_trades = trade.buy_trades - bought - account.buy_trades
+        phase = self._phase_at(trade.received_ns)
         return Hole(
             channel=trade.channel,
             symbol=trade.symbol,
@@ -205,39 +219,81 @@ class VolumeContinuity:
             buy_volume=trade.buy_volume - bought * trade.volume - account.buy_volume,
             last_good_ns=account.last_ns,
             first_seen_ns=trade.received_ns,
-            phase=self._phase_at(trade.received_ns),
+            phase=phase,
+            session=trade.session,
+            from_time=account.trade_time,
+            to_time=trade.time,
+            severity=self._policy.severity(trade.channel, phase),
+        )
+
+    def _begins_anew(self, trade: _Trade, account: Account) -> bool:
+        """Returns whether a session has begun whose figures do not go on from those before."""
+        if trade.session == account.session or trade.session not in self._policy.restarts:
+            return False
+        return trade.time > account.trade_time and (
+            trade.cumulative <= account.volume
+            or trade.value < account.value
+            or trade.sell_trades < account.sell_trades
+            or trade.buy_trades < account.buy_trades
+        )
+
+    def _reset(self, trade: _Trade, account: Account) -> Reset:
+        unstated = not trade.session
+        expected = unstated or (trade.session in self._policy.restarts and trade.session != account.session)
+        left_behind, shares = account.volume, trade.cumulative - trade.volume
+        account.resets += 1
+        account.volume_before_reset += account.volume
+        hole = None
+        if expected and not unstated and shares > 0:
+            # The session began at zero while the symbol was watched: what came before is missing.
+            account.volume = account.value = 0
+            account.sell_trades = account.buy_trades = account.sell_volume = account.buy_volume = 0
+            hole = self._hole(trade, account, shares)
+            account.holes += 1
+            account.hole_shares += shares
+        else:
+            account.before_slot += shares
+        trade.carry_on(account)
+        return Reset(
+            trade.channel,
+            trade.symbol,
+            left_behind,
+            trade.cumulative,
+            trade.received_ns,
+            trade.session,
+            expected,
+            hole,
         )
 
 
-def _reset(trade: _Trade, account: Account) -> Reset:
-    reset = Reset(trade.channel, trade.symbol, account.volume, trade.cumulative, trade.received_ns)
-    account.resets += 1
-    account.volume_before_reset += account.volume
-    account.before_slot += trade.cumulative - trade.volume
-    trade.carry_on(account)
-    return reset
-
-
-def _continue(account: Account, values: list[str], volume: int, cumulative: int, wall_ns: int) -> None:
+def _continue(account: Account, values: list[str], wall_ns: int) -> None:
     """Enters a trade whose shares fit; what else it says is checked, and never makes a hole."""
-    value, side = int(values[14]), values[21]
+    volume, value, side, price = int(values[12]), int(values[14]), values[21], values[2]
     sell_trades, buy_trades = int(values[15]), int(values[16])
     sell_volume, buy_volume = int(values[19]), int(values[20])
-    sold, bought = side == _SELL, side == _BUY
-    price = values[2]
     own_value = int(price) * volume if price.isdigit() else int(Decimal(price) * volume)
-    if value != account.value + own_value or (
-        (sold or bought)
-        and (
-            sell_trades != account.sell_trades + sold
-            or buy_trades != account.buy_trades + bought
-            or sell_volume != account.sell_volume + sold * volume
-            or buy_volume != account.buy_volume + bought * volume
+    # The figures of the side that traded grow, those of the other one stay; an auction has no side.
+    if side == _SELL:
+        fits = (
+            sell_trades == account.sell_trades + 1
+            and sell_volume == account.sell_volume + volume
+            and buy_trades == account.buy_trades
+            and buy_volume == account.buy_volume
         )
-    ):
+    elif side == _BUY:
+        fits = (
+            buy_trades == account.buy_trades + 1
+            and buy_volume == account.buy_volume + volume
+            and sell_trades == account.sell_trades
+            and sell_volume == account.sell_volume
+        )
+    else:
+        fits = True
+    if not fits or value != account.value + own_value:
         account.contradictions += 1
     account.trade_time, account.last_ns = values[1], wall_ns
-    account.volume, account.value = cumulative, value
+    account.volume += volume
+    account.value = value
     account.sell_trades, account.buy_trades = sell_trades, buy_trades
     account.sell_volume, account.buy_volume = sell_volume, buy_volume
     account.trades += 1

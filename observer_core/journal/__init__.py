@@ -28,6 +28,7 @@ from observer_core.journal.envelope import (
     LineBuilder,
     Received,
     is_plain,
+    is_plain_bytes,
     parse_line,
 )
 from observer_core.journal.epochs import EpochStore
@@ -52,6 +53,7 @@ __all__ = [
     "SegmentName",
     "WriterSettings",
     "is_plain",
+    "is_plain_bytes",
     "parse_line",
     "read_lines",
     "sealed_segments",

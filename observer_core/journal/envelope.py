@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from json import JSONDecodeError
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from observer_core.errors import StorageError
@@ -40,8 +41,14 @@ class ControlKind(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     REFUSE = "refuse"
     HOLE = "hole"
+    RESET = "reset"
     GAP = "gap"
     SWEEP = "sweep"
+    SLOT = "slot"
+    SIGNAL = "signal"
+    UNWATCHED = "unwatched"
+    BACKFILL = "backfill"
+    CLOCK = "clock"
 
 
 class Received(NamedTuple):
@@ -104,6 +111,15 @@ class JournalLine:
 def is_plain(text: str) -> bool:
     """Returns whether a text stands in JSON as it is: printable ASCII without quote and backslash."""
     return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
+
+
+# What `is_plain` lets through, as bytes.
+_PLAIN = bytes(code for code in range(32, 127) if code not in b'"\\')
+
+
+def is_plain_bytes(content: bytes) -> bool:
+    """Returns whether `is_plain` holds for bytes; three times as fast as asking their text."""
+    return not content.translate(None, _PLAIN)
 
 
 class LineBuilder:
@@ -173,20 +189,32 @@ def parse_line(line: bytes) -> JournalLine:
         raise StorageError(f"A journal line is damaged: {line[:80]!r}…", remedy="Restore the file.")
     try:
         fields = json.loads(line)
-        if fields["v"] != FORMAT:
-            raise StorageError(f"A journal line has format {fields['v']}; this version reads {FORMAT}.")
-        return JournalLine(
-            provider=fields["provider"],
-            shard=fields["shard"],
-            epoch=fields["epoch"],
-            frame=fields["frame"],
-            record=fields["record"],
-            wall_ns=fields["wall_ns"],
-            mono_ns=fields["mono_ns"],
-            channel=fields["channel"],
-            key=fields["key"],
-            payload=fields["payload"],
-            encoding=fields.get("encoding"),
-        )
-    except (JSONDecodeError, UnicodeDecodeError, KeyError) as error:
+        reader = _READERS.get(fields["v"])
+        if reader is None:
+            raise StorageError(
+                f"A journal line has format {fields['v']}; this version reads {sorted(_READERS)}.",
+                remedy="Read it with the version that wrote it, or a later one.",
+            )
+        return reader(fields)
+    except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise StorageError(f"A journal line is no journal line: {line[:80]!r}…") from error
+
+
+def _read_version_1(fields: dict[str, Any]) -> JournalLine:
+    return JournalLine(
+        provider=fields["provider"],
+        shard=fields["shard"],
+        epoch=fields["epoch"],
+        frame=fields["frame"],
+        record=fields["record"],
+        wall_ns=fields["wall_ns"],
+        mono_ns=fields["mono_ns"],
+        channel=fields["channel"],
+        key=fields["key"],
+        payload=fields["payload"],
+        encoding=fields.get("encoding"),
+    )
+
+
+# One for every version ever written; none is ever taken out.
+_READERS: Mapping[int, Callable[[dict[str, Any]], JournalLine]] = {1: _read_version_1}

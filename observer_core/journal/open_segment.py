@@ -42,8 +42,10 @@ class WriterSettings:
         track: `scalp` or `swing`.
         provider: The broker.
         shard: The shard as its lines name it.
-        sync_seconds: Longest real time that a line waits for the disk.
+        sync_seconds: Longest real time for which a line is not durable, on a disk that works.
         segment_bytes: Size at which a segment is sealed.
+        backlog_bytes: Bytes that may wait for the disk; with more, intake has to wait.
+        reserve_bytes: Space kept back for a full disk; more than the backlog, or 0 for none.
     """
 
     root: Path
@@ -52,6 +54,13 @@ class WriterSettings:
     shard: str
     sync_seconds: float
     segment_bytes: int
+    backlog_bytes: int = 16 * 1024 * 1024
+    reserve_bytes: int = 0
+
+    @property
+    def reserve_path(self) -> Path:
+        """The file that takes up the space."""
+        return self.root / f"reserve-{self.shard}"
 
 
 class SegmentTally:
@@ -66,13 +75,15 @@ class SegmentTally:
     def add(self, size: int, received: Received, channel: str, key: str) -> None:
         """Counts one line."""
         self.last = received
+        self.size += size
+        self.begin(received, channel, key)
+
+    def begin(self, received: Received, channel: str, key: str) -> None:
+        """Counts a line of which nothing is known yet: it may be the first one, or that of its channel."""
         if not self.lines:
             self.first = received
         self.lines += 1
-        self.size += size
-        keys = self.counts.get(channel)
-        if keys is None:
-            keys = self.counts[channel] = {}
+        keys = self.counts.setdefault(channel, {})
         keys[key] = keys.get(key, 0) + 1
 
     @property
@@ -145,7 +156,16 @@ class OpenSegment:
         if self._buffered_since_ns is None:
             self._buffered_since_ns = received.mono_ns
         self._buffer.append(line)
-        self.tally.add(len(line), received, channel, key)
+        # As `SegmentTally.add`, without its call: this is done for every record of the broker.
+        tally = self.tally
+        tally.last = received
+        tally.size += len(line)
+        keys = tally.counts.get(channel)
+        if keys is not None and tally.lines:
+            tally.lines += 1
+            keys[key] = keys.get(key, 0) + 1
+        else:
+            tally.begin(received, channel, key)
 
     @property
     def pending_bytes(self) -> int:
@@ -168,9 +188,10 @@ class OpenSegment:
         self._taken_since_ns, self._buffered_since_ns = self._buffered_since_ns, None
         return b"".join(lines)
 
-    def settle(self) -> None:
-        """States that the block last taken is durable."""
-        self._taken_since_ns = None
+    def settle(self) -> int:
+        """States that the block last taken is durable; returns when its oldest line was received."""
+        since_ns, self._taken_since_ns = self._taken_since_ns, None
+        return since_ns or 0
 
     def commit(self, block: bytes) -> None:
         """Makes a block durable; after a failure the same block may be tried again.

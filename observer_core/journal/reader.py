@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from observer_core.errors import StorageError
+from observer_core.journal.content import compressed_path, open_content
 from observer_core.journal.envelope import JournalLine, parse_line
 from observer_core.journal.segment import FINAL_SUFFIX, MANIFEST_SUFFIX, Manifest, SealedSegment
 
@@ -31,8 +32,11 @@ def sealed_segments(folder: Path) -> list[SealedSegment]:
             continue
         manifest = Manifest.read(path)
         segment = folder / (path.name.removesuffix(MANIFEST_SUFFIX) + FINAL_SUFFIX)
+        # The plain file first: it goes only once the compressed one is there.
         if not segment.is_file():
-            raise StorageError(f"{path} describes {segment.name}, which is not there.")
+            if not compressed_path(segment).is_file():
+                raise StorageError(f"{path} describes {segment.name}, which is not there.")
+            segment = compressed_path(segment)
         found.append(SealedSegment(segment, manifest))
     return sorted(found, key=lambda sealed: (sealed.manifest.shard, sealed.manifest.sequence))
 
@@ -41,12 +45,12 @@ def read_lines(path: Path) -> Iterator[JournalLine]:
     """Yields the lines of a segment.
 
     Args:
-        path: A sealed segment's file.
+        path: A sealed segment's file, compressed or not.
 
     Raises:
         StorageError: A line is damaged; the message names file and line.
     """
-    with path.open("rb") as file:
+    with open_content(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 yield parse_line(line)

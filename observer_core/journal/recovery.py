@@ -17,11 +17,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from observer_core.accounting import Hole, VolumeContinuity
+from observer_core.accounting import ContinuityPolicy, Hole, VolumeContinuity, hole_of
 from observer_core.errors import StorageError
+from observer_core.journal.content import compressed_path, holds, readable_pieces
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind, JournalLine, Received, parse_line
 from observer_core.journal.open_segment import SegmentTally, WriterSettings
 from observer_core.journal.segment import (
+    COMPRESSED_SUFFIX,
     FINAL_SUFFIX,
     MANIFEST_SUFFIX,
     OPEN_SUFFIX,
@@ -79,6 +81,7 @@ class JournalRecovery:
         settings: As the writer has them.
         trade_channels: Channels whose records the accounting reads.
         phase_at: Names the market's phase at a receive time.
+        policy: What the accounting takes for a fault.
         storage: The disk.
     """
 
@@ -88,11 +91,13 @@ class JournalRecovery:
         *,
         trade_channels: Container[str] = frozenset(),
         phase_at: Callable[[int], str] = lambda _: "",
+        policy: ContinuityPolicy | None = None,
         storage: SegmentStorage | None = None,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._trade_channels = trade_channels
         self._phase_at = phase_at
+        self._policy = policy
         self._storage = storage or SegmentStorage()
         self._unreported: list[Hole] = []
 
@@ -119,40 +124,47 @@ class JournalRecovery:
         )
 
     def _day_folders(self) -> list[Path]:
-        root = self._settings.root
+        root = self.settings.root
         if not root.is_dir():
             return []
         return sorted(path for path in root.iterdir() if path.is_dir() and _day_of(path) is not None)
 
     def _remove_leftovers(self, folder: Path) -> None:
         """Removes manifests that were being written; they are made anew."""
-        for path in folder.glob(f".{self._settings.shard}_*.new"):
+        for path in folder.glob(f".{self.settings.shard}_*.new"):
             self._storage.remove(path)
 
     def _unsealed(self, folder: Path, *, verify: bool) -> list[SegmentName]:
         """Returns the segments without a manifest; on the last day, also those whose manifest is damaged."""
-        shard = self._settings.shard
+        shard = self.settings.shard
         sealed = set(names_in(folder, shard, MANIFEST_SUFFIX))
         if verify:
             sealed = {name for name in sealed if _read_manifest(folder, name) is not None}
-        found = {*names_in(folder, shard, OPEN_SUFFIX), *names_in(folder, shard, FINAL_SUFFIX)}
+        found = {
+            name
+            for suffix in (OPEN_SUFFIX, FINAL_SUFFIX, COMPRESSED_SUFFIX)
+            for name in names_in(folder, shard, suffix)
+        }
         return sorted(found - sealed, key=lambda name: name.sequence)
 
     def _seal(self, folder: Path, name: SegmentName, before: Manifest | None) -> RecoveredSegment:
         final = folder / f"{name.stem}{FINAL_SUFFIX}"
         path = folder / f"{name.stem}{OPEN_SUFFIX}"
-        if not path.exists():
+        if not path.exists() and final.exists():
             path = final
+        elif not path.exists():
+            self._unpack(compressed_path(final), path)
         continuity = self._continuity_after(before)
         kept = _Scan(continuity, self._trade_channels)
         kept.read(path)
+        self._set_aside(compressed_path(final), kept.digest.hexdigest())
         torn_bytes = self._cut(folder, name, path, kept)
         if not kept.tally.lines:
             self._storage.remove(path)
             return RecoveredSegment(final, 0, 0, torn_bytes)
         self._storage.publish(path, final)
         manifest = kept.tally.manifest(
-            self._settings,
+            self.settings,
             _require_day(folder),
             name,
             sha256=kept.digest.hexdigest(),
@@ -162,6 +174,21 @@ class JournalRecovery:
         self._storage.replace(manifest_path(folder, name), encode_manifest(manifest))
         self._unreported += kept.unreported()
         return RecoveredSegment(final, kept.tally.lines, kept.tally.records, torn_bytes)
+
+    def _unpack(self, packed: Path, plain: Path) -> None:
+        """Writes what a compressed segment without a manifest still gives."""
+        temporary = plain.with_name(f".{plain.name}.new")
+        self._storage.write_pieces(temporary, readable_pieces(packed))
+        self._storage.publish(temporary, plain)
+
+    def _set_aside(self, packed: Path, sha256: str) -> None:
+        """Removes a compressed file whose content now lies beside it; a damaged one is kept for people."""
+        if not packed.exists():
+            return
+        if holds(packed, sha256):
+            self._storage.remove(packed)
+        else:
+            self._storage.publish(packed, packed.with_name(f"{packed.name}.torn"))
 
     def _cut(self, folder: Path, name: SegmentName, path: Path, kept: _Scan) -> int:
         """Moves what is no whole line to the torn file; returns its size."""
@@ -182,7 +209,7 @@ class JournalRecovery:
 
     def _manifest_before(self, folders: list[Path], folder: Path, name: SegmentName) -> Manifest | None:
         for earlier in reversed(folders):
-            for candidate in reversed(names_in(earlier, self._settings.shard, MANIFEST_SUFFIX)):
+            for candidate in reversed(names_in(earlier, self.settings.shard, MANIFEST_SUFFIX)):
                 if earlier == folder and candidate.sequence >= name.sequence:
                     continue
                 manifest = _read_manifest(earlier, candidate)
@@ -191,7 +218,7 @@ class JournalRecovery:
         return None
 
     def _continuity_after(self, manifest: Manifest | None) -> VolumeContinuity:
-        continuity = VolumeContinuity(self._phase_at)
+        continuity = VolumeContinuity(self._phase_at, self._policy)
         if manifest is not None:
             # The state of an older version is not worth refusing to start: the day's accounts begin
             # anew, with what was traded before as `before_slot`.
@@ -201,7 +228,7 @@ class JournalRecovery:
 
     def _last_manifest(self, folders: list[Path]) -> Manifest | None:
         for folder in reversed(folders):
-            for name in reversed(names_in(folder, self._settings.shard, MANIFEST_SUFFIX)):
+            for name in reversed(names_in(folder, self.settings.shard, MANIFEST_SUFFIX)):
                 manifest = _read_manifest(folder, name)
                 if manifest is not None:
                     return manifest
@@ -249,13 +276,13 @@ class _Scan:
         self._account(parsed)
 
     def _account(self, line: JournalLine) -> None:
-        if line.channel == CONTROL_CHANNEL and line.key == ControlKind.HOLE:
+        if line.channel == CONTROL_CHANNEL and line.key in (ControlKind.HOLE, ControlKind.UNWATCHED):
             hole = json.loads(line.payload)
             self._reported.add((hole["channel"], hole["symbol"], hole["first_seen_ns"]))
         elif line.channel in self._trade_channels and line.record >= 0:
-            finding = self._continuity.observe(line.channel, line.payload, line.wall_ns)
-            if isinstance(finding, Hole):
-                self._holes.append(finding)
+            hole = hole_of(self._continuity.observe(line.channel, line.payload, line.wall_ns))
+            if hole is not None:
+                self._holes.append(hole)
 
 
 def _identity(hole: Hole) -> tuple[str, str, int]:

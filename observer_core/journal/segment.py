@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
@@ -21,6 +21,7 @@ from observer_core.errors import StorageError
 MANIFEST_FORMAT = 1
 OPEN_SUFFIX = ".jsonl.open"
 FINAL_SUFFIX = ".jsonl"
+COMPRESSED_SUFFIX = ".jsonl.zst"
 TORN_SUFFIX = ".jsonl.torn"
 MANIFEST_SUFFIX = ".manifest.json"
 
@@ -77,8 +78,8 @@ class Manifest:
         sequence: Number within the shard's day.
         lines: All lines.
         records: Lines that are records of the broker: all but control records.
-        bytes: Size of the file.
-        sha256: Of the file, in hex.
+        bytes: Size of its content, uncompressed.
+        sha256: Of its content, uncompressed, in hex.
         first_wall_ns: Receive time of the first line.
         last_wall_ns: Receive time of the last line.
         first_epoch: Epoch of the first line.
@@ -114,18 +115,43 @@ class Manifest:
         Raises:
             StorageError: The file is no manifest of a known format.
         """
-        try:
-            fields = json.loads(path.read_bytes())
-            version = fields.pop("format")
-            if version != MANIFEST_FORMAT:
-                raise StorageError(f"{path} has format {version}; this version reads {MANIFEST_FORMAT}.")
-            day, reason = date.fromisoformat(fields.pop("day")), SealReason(fields.pop("sealed_by"))
-            return cls(day=day, sealed_by=reason, **fields)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return parse_manifest(path.read_bytes(), path)
+
+
+def parse_manifest(content: bytes, path: Path) -> Manifest:
+    """Reads a manifest from what a file holds.
+
+    Args:
+        content: The manifest as JSON.
+        path: The file, for the message of an error.
+
+    Raises:
+        StorageError: The content is no manifest of a known format.
+    """
+    try:
+        fields = json.loads(content)
+        version = fields.pop("format")
+        reader = _MANIFEST_READERS.get(version)
+        if reader is None:
             raise StorageError(
-                f"{path} is no segment manifest: {error}.",
-                remedy="Remove it while the collector is stopped; recovery then writes it anew.",
-            ) from error
+                f"{path} has format {version}; this version reads {sorted(_MANIFEST_READERS)}.",
+                remedy="Read it with the version that wrote it, or a later one.",
+            )
+        return reader(fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{path} is no segment manifest: {error}.",
+            remedy="Remove it while the collector is stopped; recovery then writes it anew.",
+        ) from error
+
+
+def _read_version_1(fields: dict[str, Any]) -> Manifest:
+    day, reason = date.fromisoformat(fields.pop("day")), SealReason(fields.pop("sealed_by"))
+    return Manifest(day=day, sealed_by=reason, **fields)
+
+
+# One for every version ever written; none is ever taken out.
+_MANIFEST_READERS: Mapping[int, Callable[[dict[str, Any]], Manifest]] = {1: _read_version_1}
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -161,6 +187,6 @@ def next_sequence(folder: Path, shard: str) -> int:
     """Returns the first sequence of a shard's day that no file of any kind has used."""
     used = (
         names_in(folder, shard, suffix)
-        for suffix in (OPEN_SUFFIX, FINAL_SUFFIX, TORN_SUFFIX, MANIFEST_SUFFIX)
+        for suffix in (OPEN_SUFFIX, FINAL_SUFFIX, COMPRESSED_SUFFIX, TORN_SUFFIX, MANIFEST_SUFFIX)
     )
     return max((names[-1].sequence for names in used if names), default=0) + 1

@@ -4,6 +4,10 @@ Invariant: lines reach the disk in the order in which they were appended; a line
 either durable or counted in `backlog_bytes`; nothing is dropped because the disk is full or fails:
 the writer says so in `error`, tries again, and goes on by itself.
 
+A group of lines is synced after half of the durability window; the other half is the disk's. On a
+full disk the reserve is given up, so that what was handed over becomes durable all the same; the
+writer calls itself full, and intake waits, until there is room for the reserve again.
+
 The event loop only appends to lists; one thread writes, syncs and seals, because a sync takes
 0.3 to 7 ms and a seal several of them.
 """
@@ -22,16 +26,18 @@ from typing import Any
 
 from observer_core.clock.base import NANOSECONDS, Clock
 from observer_core.errors import DiskFullError, StorageError
+from observer_core.journal.latency import LatencyHistogram
 from observer_core.journal.open_segment import HOUR_NS, OpenSegment, WriterSettings
+from observer_core.journal.reserve import DiskReserve
 from observer_core.journal.segment import SealReason
 from observer_core.journal.storage import SegmentStorage
 
 # A write that failed is tried again after this long: a full disk is not freed within milliseconds.
 _RETRY_SECONDS = 1.0
-# A backlog this large is written without waiting for the interval …
+# A backlog this large is written without waiting.
 _BLOCK_BYTES = 1024 * 1024
-# … and at this one, with the disk too slow, intake has to wait.
-_BACKLOG_BYTES = 64 * 1024 * 1024
+# Part of the durability window that passes before a group is written; the disk may take the rest.
+_COLLECTING = 0.5
 
 
 class JournalState(StrEnum):
@@ -74,11 +80,13 @@ class JournalWriter:
         self._current: OpenSegment | None = None
         self._wake = asyncio.Event()
         self._closing = False
+        self._reserve = DiskReserve(settings.reserve_path, settings.reserve_bytes, self._storage)
         self._sealed_lines = 0
         self._sealed_bytes = 0
         self.error: StorageError | None = None
         self.blocked = False
         self.sealed = 0
+        self.durability = LatencyHistogram()
 
     def segment_for(self, wall_ns: int) -> OpenSegment:
         """Returns the segment that takes lines received at an instant.
@@ -107,7 +115,7 @@ class JournalWriter:
         backlog = self.backlog_bytes
         if backlog > _BLOCK_BYTES:
             self._wake.set()
-        self.blocked = self.error is not None or backlog > _BACKLOG_BYTES
+        self.blocked = self.error is not None or backlog > self._settings.backlog_bytes
 
     @property
     def state(self) -> JournalState:
@@ -150,15 +158,18 @@ class JournalWriter:
 
     async def run(self) -> None:
         """Writes until `close`; runs once, as a task of its own."""
+        await self._attempt(self._reserve.hold)
         while not self._closing or self._segments:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._settings.sync_seconds)
+                await asyncio.wait_for(self._wake.wait(), self._settings.sync_seconds * _COLLECTING)
             self._wake.clear()
             while self._segments and await self._advance(self._segments[0]):
                 finished = self._segments.popleft()
                 self._sealed_lines += finished.tally.lines
                 self._sealed_bytes += finished.tally.size
                 self.sealed += 1
+            if not self._reserve.held:
+                await self._attempt(self._reserve.hold_again)
         self._thread.shutdown(wait=False)
 
     def close(self) -> None:
@@ -186,7 +197,8 @@ class JournalWriter:
             block = segment.take()
             if block:
                 await self._insist(partial(segment.commit, block))
-                segment.settle()
+                waited_ns = self._clock.monotonic_ns() - segment.settle()
+                self.durability.add(max(0, waited_ns) / NANOSECONDS)
             if segment.sealed_by is None:
                 return False
             if segment.is_taken:
@@ -196,16 +208,25 @@ class JournalWriter:
                 return True
 
     async def _insist(self, step: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                await loop.run_in_executor(self._thread, step)
-            except OSError as error:
-                self._failed(error)
-                await asyncio.sleep(_RETRY_SECONDS)
+        """Takes a step, again and again until the disk has accepted it."""
+        while not await self._attempt(step):
+            if self.state is JournalState.DISK_FULL and self._reserve.held:
+                await self._attempt(self._reserve.release)
+                self._failed(OSError(errno.ENOSPC, "The reserve is in use"))
             else:
-                self.error = None
-                return
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _attempt(self, step: Callable[[], None]) -> bool:
+        """Takes a step; returns whether the disk has accepted it."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, step)
+        except OSError as error:
+            self._failed(error)
+            return False
+        # Without its reserve the writer is full, whatever the disk still takes.
+        if self._reserve.held:
+            self.error = None
+        return True
 
     def _failed(self, error: OSError) -> None:
         place = self._settings.root

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observer_core.accounting import Hole, Reset, VolumeContinuity
+from observer_core.accounting import ContinuityPolicy, Hole, Reset, VolumeContinuity, hole_of
 
 SECOND = 1_000_000_000
 
@@ -84,6 +84,8 @@ def test_real_frame_without_its_middle_record_has_a_hole():
         last_good_ns=10 * SECOND,
         first_seen_ns=11 * SECOND,
         phase="continuous",
+        from_time="094751",
+        to_time="094751",
     )
 
 
@@ -198,7 +200,7 @@ def test_a_lower_cumulative_volume_later_is_a_reset():
     accounting.observe("H0STCNT0", regular.trade(1000, time="152000"), 1)
     after.trade(20)
     finding = accounting.observe("H0STCNT0", after.trade(30, time="160001"), 2)
-    assert finding == Reset("H0STCNT0", "005930", 1000, 50, 2)
+    assert finding == Reset("H0STCNT0", "005930", 1000, 50, 2, session="", expected=True)
     account = accounting.account("H0STCNT0", "005930")
     assert account.volume + account.volume_before_reset == account.before_slot + account.captured
     assert account.holes == 0
@@ -253,3 +255,108 @@ def test_symbols_and_channels_are_apart():
         ("H0UNCNT0", "005930"): 40,
     }
     assert accounting.account("H0UNCNT0", "005930").before_slot == 10
+
+
+def in_session(record, code):
+    """Puts a record into a session (MARKET_CLS_CODE, the last of 47 values)."""
+    return record[: record.rindex("^") + 1] + code
+
+
+POLICY = ContinuityPolicy(
+    alarms=frozenset({("H0STCNT0", "continuous")}), restarts=frozenset({"after_market"})
+)
+
+
+def test_a_hole_says_whether_it_is_a_fault():
+    """Alarm where the policy says so for this channel and phase, told elsewhere; both are counted."""
+    for channel, phase, severity in (
+        ("H0STCNT0", "continuous", "alarm"),
+        ("H0STCNT0", "after_market", "report"),
+        ("H0UNCNT0", "continuous", "report"),
+    ):
+        accounting, market = VolumeContinuity(lambda _, phase=phase: phase, POLICY), Market()
+        records = [market.trade(10, time=f"09300{number}") for number in range(3)]
+        accounting.observe(channel, in_session(records[0], "2"), 1)
+        hole = accounting.observe(channel, in_session(records[2], "2"), 2)
+        assert (hole.shares, hole.severity, hole.phase) == (10, severity, phase)
+        assert (hole.session, hole.from_time, hole.to_time) == ("regular", "093000", "093002")
+
+
+def test_a_session_that_begins_at_zero_is_an_expected_restart():
+    """What it traded before the first trade received is a hole; what it left behind is kept."""
+    accounting, regular, after = VolumeContinuity(lambda _: "after_market", POLICY), Market(), Market()
+    accounting.observe("H0STCNT0", in_session(regular.trade(100, time="152959"), "2"), 1)
+    after.trade(7, time="160000")
+    reset = accounting.observe("H0STCNT0", in_session(after.trade(5, time="160001"), "3"), 2)
+    assert (reset.session, reset.expected, reset.from_cumulative) == ("after_market", True, 100)
+    assert (reset.hole.shares, reset.hole.from_cumulative, reset.hole.to_cumulative) == (7, 0, 7)
+    assert (reset.hole.value, reset.hole.trades) == (7 * 71_900, 1)
+    assert accounting.observe("H0STCNT0", in_session(after.trade(1, time="160002"), "3"), 3) is None
+    account = accounting.account("H0STCNT0", "005930")
+    assert (account.volume, account.volume_before_reset, account.captured) == (13, 100, 106)
+    assert account.volume + account.volume_before_reset == account.captured + account.hole_shares
+
+
+@pytest.mark.parametrize("session", ["2", "1"])
+def test_a_lower_figure_elsewhere_is_unexpected_and_followed(session):
+    """A correction within a session: told as unexpected, no hole, and the next trade continues it."""
+    accounting, market, corrected = VolumeContinuity(lambda _: "continuous", POLICY), Market(), Market()
+    accounting.observe("H0STCNT0", in_session(market.trade(100, time="100000"), "2"), 1)
+    corrected.volume = 50
+    reset = accounting.observe("H0STCNT0", in_session(corrected.trade(5, time="100001"), session), 2)
+    assert isinstance(reset, Reset)
+    assert (reset.expected, reset.hole) == (False, None)
+    assert accounting.observe("H0STCNT0", in_session(corrected.trade(5, time="100002"), session), 3) is None
+
+
+deliveries = st.lists(
+    st.tuples(st.integers(1, 500), st.sampled_from(["1", "5", "3"]), st.sampled_from("kkkrd")),
+    min_size=1,
+    max_size=40,
+)
+
+
+def expected_of(tape, *, restarts):
+    """Returns what must be found, by plain sums: shares in holes, before the slot, seen, doubled."""
+    missing = before_slot = seen = doubled = gap = 0
+    first, session = True, "2"
+    for code, shares, _, fate in tape:
+        if restarts and code != session:
+            gap = 0  # what is missing at the end of a session that begins anew cannot be known
+        session = code
+        if fate == "r":
+            gap += shares
+            continue
+        if first:
+            before_slot = gap
+        else:
+            missing += gap
+        first, gap, seen, doubled = False, 0, seen + shares, doubled + (fate == "d")
+    return missing, before_slot, seen, doubled
+
+
+@given(st.booleans(), deliveries, deliveries)
+@settings(max_examples=300)
+def test_sessions_against_a_plain_model(restarts, regular, after):
+    """Kept, removed and doubled trades over two sessions, the second of which may begin at zero."""
+    # One large trade first: where both sessions are tiny, their figures alone cannot tell a restart.
+    tape = [
+        ("2", 10**6, "1", "k"),
+        *(("2", *trade) for trade in regular),
+        *(("3", *trade) for trade in after),
+    ]
+    accounting, market = VolumeContinuity(lambda _: "continuous", POLICY), Market()
+    holes, session = 0, "2"
+    for second, (code, shares, side, fate) in enumerate(tape):
+        if restarts and code != session:
+            market = Market()
+        session = code
+        record = in_session(market.trade(shares, side=side, time=f"{90_000 + second:06d}"), code)
+        for _ in range({"r": 0, "k": 1, "d": 2}[fate]):
+            hole = hole_of(accounting.observe("H0STCNT0", record, second))
+            holes += hole.shares if isinstance(hole, Hole) else 0
+    missing, before_slot, seen, doubled = expected_of(tape, restarts=restarts)
+    account = accounting.account("H0STCNT0", "005930")
+    assert (holes, account.hole_shares, account.captured) == (missing, missing, seen)
+    assert (account.duplicates, account.before_slot) == (doubled, before_slot)
+    assert account.volume + account.volume_before_reset == before_slot + seen + missing

@@ -26,6 +26,8 @@ class Journal:
             shard="0",
             sync_seconds=limits.get("sync_seconds", 0.005),
             segment_bytes=limits.get("segment_bytes", 1 << 20),
+            backlog_bytes=limits.get("backlog_bytes", 1 << 24),
+            reserve_bytes=limits.get("reserve_bytes", 0),
         )
         self.writer = JournalWriter(
             self.settings,

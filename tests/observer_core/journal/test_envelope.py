@@ -4,11 +4,11 @@ import json
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from observer_core.errors import StorageError
-from observer_core.journal import WHOLE_FRAME, LineBuilder, Received, is_plain, parse_line
+from observer_core.journal import WHOLE_FRAME, LineBuilder, Received, is_plain, is_plain_bytes, parse_line
 from observer_core.journal.envelope import is_whole
 
 RECEIVED = Received(epoch=3, frame=1204, wall_ns=1_789_434_001_234_567_890, mono_ns=77)
@@ -106,3 +106,21 @@ def test_a_later_format_is_named():
     body = b'{"v":2,"provider":"kis"'
     with pytest.raises(StorageError, match="format 2"):
         parse_line(body + b',"crc":"%08x"}\n' % zlib.crc32(body))
+
+
+@given(st.binary(max_size=40))
+@example(bytes(range(128)))
+@example(b'"')
+def test_bytes_are_plain_exactly_when_their_text_is(content):
+    """The fast question about bytes and the one about text never differ."""
+    assert is_plain_bytes(content) == is_plain(content.decode("utf-8", "surrogateescape"))
+
+
+def test_every_single_byte_is_judged_alike():
+    for code in range(256):
+        content = bytes([code])
+        assert (
+            is_plain_bytes(content)
+            == is_plain(content.decode("latin-1"))
+            == (32 <= code < 127 and content not in (b'"', b"\\"))
+        )

@@ -131,6 +131,7 @@ class CrashingStorage(SegmentStorage):
     """Ends the process before or after the n-th step that changes the disk."""
 
     def __init__(self, at, *, after):
+        super().__init__()
         self.at, self.after, self.steps = at, after, 0
 
     def __getattribute__(self, name):

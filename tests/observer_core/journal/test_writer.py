@@ -114,6 +114,7 @@ class FailingStorage(SegmentStorage):
     """A disk that refuses one kind of step until it is told to accept."""
 
     def __init__(self, step, code):
+        super().__init__()
         self.step, self.code, self.failing, self.refused = step, code, True, 0
 
     def _refuse(self, step):
@@ -161,9 +162,9 @@ async def test_a_full_disk_is_a_state_that_ends_by_itself(journal, monkeypatch, 
         assert isinstance(recorded.writer.error, DiskFullError)
         recorded.append("2026-09-15T11:10:00")
         disk.failing = False
-        await recorded.durable()
-        recorded.writer.tick(instant("2026-09-15T11:10:01"))
-        assert recorded.writer.state is JournalState.WRITABLE
+        while recorded.writer.state is not JournalState.WRITABLE:
+            await asyncio.sleep(0.002)
+            recorded.writer.tick(instant("2026-09-15T11:10:01"))
         assert not recorded.writer.blocked
     segments = sealed_segments(recorded.root / DAY)
     assert b"".join(s.path.read_bytes() for s in segments) == b"".join(recorded.lines)
@@ -185,10 +186,9 @@ async def test_a_seal_that_fails_is_repeated(journal, monkeypatch, step):
     assert [s.manifest.lines for s in sealed_segments(recorded.root / DAY)] == [1, 1]
 
 
-async def test_a_slow_disk_blocks_intake(journal, monkeypatch, instant):
+async def test_a_slow_disk_blocks_intake(journal, instant):
     """A backlog that grows without an error blocks intake as well."""
-    monkeypatch.setattr("observer_core.journal.writer._BACKLOG_BYTES", 100)
-    recorded = journal()
+    recorded = journal(backlog_bytes=100)
     recorded.append("2026-09-15T09:10:00")
     recorded.writer.tick(instant("2026-09-15T09:10:01"))
     assert recorded.writer.blocked
