@@ -96,11 +96,13 @@ def _rows(
 ) -> Iterator[pl.DataFrame]:
     """Yields the rows of a table in its order, and counts them."""
     schema = SCHEMAS[table]
+    before: pl.DataFrame | None = None
     for lines in spool.take(table):
         envelopes = lines.with_row_index(INDEX)
         parsed = extract(table, envelopes, day)
         rows = in_order(parsed.rows, schema.sort_key)
-        refuse_doubles(rows, schema)
+        refuse_doubles(rows, schema, before)
+        before = before if rows.is_empty() else rows.tail(1)
         for segment, number in rows.group_by("segment").len().iter_rows():
             counts[segment].rows[table] += number
         rejected = quarantine.reject_entries(envelopes, parsed.rejects)

@@ -7,19 +7,36 @@ record becomes a row only where it tells of a hole or a gap, and is never counte
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
-from observer_core.brokers.kis.catalogue import CHANNELS, MULTI_PRICE_FIELDS, Channel
+from observer_core.brokers.kis.catalogue import (
+    ASKED_FIELDS,
+    CHANNELS,
+    EXECUTION_FIELDS,
+    MULTI_PRICE_FIELDS,
+    Channel,
+    Field,
+)
 from observer_core.journal.envelope import CONTROL_CHANNEL, WHOLE_FRAME, ControlKind
 from observer_core.lake import gap_records, splitting
 from observer_core.lake.parsing import INDEX, REJECTS, Parsed, parse_values, received_at, reject_all
 from observer_core.lake.schemas import SCHEMAS, Table, table_of
 
 _BASE64 = "base64"
+
+# Tables whose records are JSON objects, and their fields.
+_KEYED: Mapping[Table, Sequence[Field]] = MappingProxyType(
+    {
+        Table.SWING_SNAPSHOTS: MULTI_PRICE_FIELDS,
+        Table.BACKFILL_TRADES: (*ASKED_FIELDS, *EXECUTION_FIELDS),
+    }
+)
 
 
 def extract(table: Table, envelopes: pl.DataFrame, day: date) -> Parsed:
@@ -64,35 +81,50 @@ def _records(channel: str, table: Table, group: pl.DataFrame, day: date) -> Pars
     if broken.any():
         parts.append(_rejected(table, reject_all(group.filter(broken), "line_break_in_record")))
         group = group.filter(~broken)
-    if table is Table.SWING_SNAPSHOTS:
-        return _joined(table, [*parts, _by_key(group, day)])
+    if table in _KEYED:
+        return _joined(table, [*parts, _by_key(table, group, day)])
     return _joined(table, [*parts, *_by_position(CHANNELS[channel], table, group, day)])
 
 
 def _by_position(channel: Channel, table: Table, group: pl.DataFrame, day: date) -> Iterator[Parsed]:
-    """Cuts and parses the records of a channel, width by width."""
-    own = group.with_columns(splitting.width(), pl.lit(channel.venue.value).alias("venue"))
+    """Cuts and parses the records of a channel, all at once or width by width."""
+    if group.is_empty():
+        return
+    own = group.with_columns(pl.lit(channel.venue.value).alias("venue"))
+    text = splitting.lines_of(own["payload"])
+    together = splitting.likely_width(text, own.height)
+    if together is not None and channel.accepts(together):
+        with suppress(splitting.RaggedRecordsError):
+            yield _cut(channel, table, own, text, width=together, day=day)
+            return
+    own = own.with_columns(splitting.width())
     for width, same in _groups(own, "width"):
         if not channel.accepts(width):
             reason = "width_too_small" if width < channel.smallest_width else "width_too_large"
             yield _rejected(table, reject_all(same, reason))
             continue
-        values = splitting.split_by_position(same["payload"], channel.fields, width)
-        yield parse_values(same, values, channel.fields[:width], SCHEMAS[table], day)
+        yield _cut(channel, table, same, splitting.lines_of(same["payload"]), width=width, day=day)
 
 
-def _by_key(group: pl.DataFrame, day: date) -> Parsed:
-    """Parses rows of sweeps, which are JSON objects; a bad one is found by halving."""
-    table = Table.SWING_SNAPSHOTS
+def _cut(
+    channel: Channel, table: Table, same: pl.DataFrame, text: memoryview, *, width: int, day: date
+) -> Parsed:
+    values = splitting.split_by_position(text, same.height, channel.fields, width)
+    return parse_values(same, values, channel.fields[:width], SCHEMAS[table], day)
+
+
+def _by_key(table: Table, group: pl.DataFrame, day: date) -> Parsed:
+    """Parses rows of the broker's REST answers, which are JSON objects; a bad one is found by halving."""
     if group.is_empty():
         return _joined(table, [])
-    values = splitting.split_by_key(group["payload"], MULTI_PRICE_FIELDS)
+    fields = _KEYED[table]
+    values = splitting.split_by_key(group["payload"], fields)
     if values is not None:
-        return parse_values(group, values, MULTI_PRICE_FIELDS, SCHEMAS[table], day)
+        return parse_values(group, values, fields, SCHEMAS[table], day)
     if group.height == 1:
         return _rejected(table, reject_all(group, "payload_not_json"))
     half = group.height // 2
-    return _joined(table, [_by_key(group.head(half), day), _by_key(group.slice(half), day)])
+    return _joined(table, [_by_key(table, group.head(half), day), _by_key(table, group.slice(half), day)])
 
 
 def _raw(group: pl.DataFrame, day: date) -> Parsed:

@@ -143,9 +143,27 @@ def _kept_rows(parts: Iterable[_OpenPart]) -> dict[str, int]:
     return {symbol: kept for symbol, kept in totals.items() if kept}
 
 
-def refuse_doubles(chunk: pl.DataFrame, schema: TableSchema) -> None:
-    """Checks that no two rows are the same line; equal ones stand side by side in the table's order."""
+def _require_order(before: pl.DataFrame, chunk: pl.DataFrame, schema: TableSchema) -> None:
+    last, first = (rows.select(schema.sort_key).row(0) for rows in (before, chunk.head(1)))
+    if last > first:
+        raise ConservationError(
+            f"{schema.name}: {first} comes after {last}; the file would not be in order.",
+            remedy="This is a defect of compaction: report it with the segments of the hour.",
+        )
+
+
+def refuse_doubles(chunk: pl.DataFrame, schema: TableSchema, before: pl.DataFrame | None = None) -> None:
+    """Checks that no two rows are the same line; equal ones stand side by side in the table's order.
+
+    Args:
+        chunk: Rows in the table's order.
+        schema: The table.
+        before: The last row of the chunk before, where a symbol may have been cut between the two.
+    """
     keys = ["symbol", *(name for name in schema.unique_key if name != "symbol")]
+    if before is not None and not chunk.is_empty():
+        _require_order(before, chunk, schema)
+        chunk = pl.concat([before, chunk])
     same = chunk.select(pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in keys)).to_series()
     if same.any():
         row = chunk.filter(same).row(0, named=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+import numpy as np
 import polars as pl
 
 from observer_core.brokers.kis.catalogue import Field, FieldType, Key
@@ -66,8 +67,14 @@ def parse_values(
     Returns:
         Rows with all columns of the table, and the rejects.
     """
+    instants = [
+        _instants(values[field.name], day)
+        for field in fields
+        if field.type is FieldType.TIME and values.schema[field.name] == pl.String
+    ]
     typed = values.with_columns(
-        _typed(field, values.schema[field.name], day) for field in fields
+        *(_typed(field, values.schema[field.name]) for field in fields if field.type is not FieldType.TIME),
+        *instants,
     ).with_columns(pl.col("symbol").str.strip_chars())
     rejects = _rejects(envelopes, values, typed, fields, day)
     kept = typed.with_columns(_unparsed(values, typed, fields))
@@ -96,7 +103,7 @@ def received_at() -> pl.Expr:
     return (pl.col("wall_ns") // 1000).cast(ColumnType.INSTANT.polars).alias("received_at")
 
 
-def _typed(field: Field, given: pl.DataType, day: date) -> pl.Expr:
+def _typed(field: Field, given: pl.DataType) -> pl.Expr:
     """Returns a value in its type; null where it is empty or not in its form."""
     value = pl.col(field.name)
     if given != pl.String:
@@ -111,12 +118,12 @@ def _typed(field: Field, given: pl.DataType, day: date) -> pl.Expr:
             typed = _number(value, pl.Int64())
         case FieldType.DECIMAL:
             typed = _number(value, pl.Float64())
-        case FieldType.TIME:
-            typed = _instant(value, day)
         case FieldType.DATE:
             typed = pl.when(value.str.len_bytes() == 8).then(value.str.to_date("%Y%m%d", strict=False))
         case FieldType.FLAG:
             typed = pl.when(value == "Y").then(statement=True).when(value == "N").then(statement=False)
+        case FieldType.TIME:
+            raise AssertionError("times are converted by `_instants`")
     return typed.alias(field.name)
 
 
@@ -125,15 +132,24 @@ def _number(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return value.str.strip_chars_start(" ").cast(dtype, strict=False)
 
 
-def _instant(value: pl.Expr, day: date) -> pl.Expr:
-    """Returns HHMMSS of a Korean day as an instant."""
-    digits = pl.when((value.str.len_bytes() == 6) & ~value.str.starts_with("+")).then(value)
-    number = digits.cast(pl.UInt32, strict=False).cast(pl.Int64)
-    hour, minute, second = number // 10_000, number // 100 % 100, number % 100
+def _instants(values: pl.Series, day: date) -> pl.Series:
+    """Returns HHMMSS of a Korean day as instants; null where a value is empty or anything else.
+
+    Six digits stand in the view of a text itself: all are read at once, for a fifth of what a cast costs.
+    """
+    array = values.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+    views = np.frombuffer(array.buffers()[1], np.uint8).reshape(-1, 16)[array.offset :][: len(values)]
+    valid = views.view("<u4")[:, 0] == 6
+    total = np.zeros(len(values), np.int64)
+    for place, limit, unit in ((4, 24, 3600), (6, 60, 60), (8, 60, 1)):
+        tens, ones = views[:, place] - np.uint8(ord("0")), views[:, place + 1] - np.uint8(ord("0"))
+        number = tens * np.uint8(10) + ones
+        valid &= (tens <= 9) & (ones <= 9) & (number < limit)
+        total += number * np.int64(unit)
     midnight = datetime.combine(day, time(), KST) - datetime(1970, 1, 1, tzinfo=UTC)
-    since = ((hour * 60 + minute) * 60 + second) * 1_000_000 + midnight // timedelta(microseconds=1)
-    valid = (hour < 24) & (minute < 60) & (second < 60)
-    return pl.when(valid).then(since).cast(ColumnType.INSTANT.polars)
+    instants = pl.Series(values.name, total * 1_000_000 + midnight // timedelta(microseconds=1))
+    kept = pl.Series(valid) & values.is_not_null()
+    return instants.set(~kept, None).cast(ColumnType.INSTANT.polars)
 
 
 def _rejects(

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from observer_core.journal.content import open_content
 from observer_core.lake.parsing import INDEX
 from observer_core.lake.reading import Block, Unreadable
 
@@ -71,7 +72,7 @@ def encode(segment: Path, entries: Sequence[Entry]) -> bytes:
         entries: Its lines that were set aside.
     """
     wanted = {entry.number: entry for entry in entries}
-    with segment.open("rb") as file:
+    with open_content(segment) as file:
         lines = [(wanted[n], line) for n, line in enumerate(file, start=1) if n in wanted]
     return b"".join(_encode(entry, line.removesuffix(b"\n")) for entry, line in lines)
 

@@ -6,6 +6,7 @@ twice and never a half.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -38,8 +39,17 @@ def scan(paths: Paths, table: Table, day: date) -> pl.LazyFrame:
     Returns:
         The table's columns, in its order within each file. A column that an older file lacks is null.
     """
+    return scan_files(table_files(paths, table, day), table)
+
+
+def scan_files(files: Sequence[Path], table: Table) -> pl.LazyFrame:
+    """Returns the rows of files of a table; none where there are no files.
+
+    Args:
+        files: Such as `table_files` gives, of one day or of many.
+        table: The table.
+    """
     schema = SCHEMAS[table]
-    files = table_files(paths, table, day)
     if not files:
         return schema.empty().lazy()
     return pl.scan_parquet(

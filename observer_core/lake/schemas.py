@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 from observer_core.brokers.kis.catalogue import (
     CHANNELS,
+    EXECUTION_FIELDS,
+    EXECUTIONS_CHANNEL,
     MULTI_PRICE_CHANNEL,
     MULTI_PRICE_FIELDS,
     Field,
@@ -30,6 +32,7 @@ class Table(StrEnum):
     SCALP_QUOTES = "scalp_quotes"
     SWING_SNAPSHOTS = "swing_snapshots"
     MARKET_EVENTS = "market_events"
+    BACKFILL_TRADES = "backfill_trades"
     RAW_RECORDS = "raw_records"
     GAPS = "gaps"
     BARS_1M = "bars_1m"
@@ -42,6 +45,7 @@ JOURNAL_TABLES = (
     Table.SCALP_QUOTES,
     Table.SWING_SNAPSHOTS,
     Table.MARKET_EVENTS,
+    Table.BACKFILL_TRADES,
     Table.RAW_RECORDS,
     Table.GAPS,
 )
@@ -80,6 +84,8 @@ def table_of(channel: str) -> Table:
     """Returns the table that the records of a channel belong to."""
     if channel == MULTI_PRICE_CHANNEL:
         return Table.SWING_SNAPSHOTS
+    if channel == EXECUTIONS_CHANNEL:
+        return Table.BACKFILL_TRADES
     known = CHANNELS.get(channel)
     return Table.RAW_RECORDS if known is None else _TABLE_OF_KIND.get(known.kind, Table.RAW_RECORDS)
 
@@ -203,6 +209,33 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
                 Table.MARKET_EVENTS,
                 "One change of a symbol's state: halt, volatility interruption, market operation.",
                 (_DAY, _SYMBOL, _VENUE, *_fields("H0STMKO0", "H0NXMKO0", "H0UNMKO0"), *_REST),
+            ),
+            _journal_table(
+                Table.BACKFILL_TRADES,
+                "One row of the broker's list of executions, asked for because of a hole; pages overlap, and "
+                "rows outside of the hole are among them.",
+                (
+                    _DAY,
+                    _SYMBOL,
+                    Column("venue", ColumnType.TEXT, "Market asked for.", source="asked", required=True),
+                    Column("session", ColumnType.TEXT, "Session of the hole; empty where it is not known."),
+                    Column(
+                        "hole_from_cumulative_volume",
+                        ColumnType.INTEGER,
+                        "Where the hole begins: everything up to it was received.",
+                        "shares",
+                        required=True,
+                    ),
+                    Column(
+                        "hole_to_cumulative_volume",
+                        ColumnType.INTEGER,
+                        "Where the hole ends: everything from it on was received.",
+                        "shares",
+                        required=True,
+                    ),
+                    *(_column(field) for field in EXECUTION_FIELDS),
+                    *_REST,
+                ),
             ),
             _journal_table(
                 Table.RAW_RECORDS,

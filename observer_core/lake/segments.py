@@ -1,7 +1,8 @@
 """Reading sealed segments into the spool.
 
 Invariant: what the manifest counts, channel by channel, is found again; a line that cannot be read is
-charged to the channel in which one is missing. Where that does not add up, nothing is compacted.
+charged to the channel in which one is missing. Where that does not add up, nothing is compacted. A
+segment whose SHA-256 is not the manifest's is read again, with the CRC of each line.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from observer_core.errors import ConservationError
+from observer_core.journal.content import open_content
 from observer_core.journal.envelope import CONTROL_CHANNEL
 from observer_core.journal.segment import Manifest, SealedSegment
 from observer_core.lake import quarantine
@@ -68,23 +70,30 @@ def read_segments(
     Raises:
         ConservationError: Lines and manifest of one do not add up; the message tells both counts.
     """
-    intakes = [SegmentIntake(sealed) for sealed in segments]
-    for intake, block, opened in one_ahead(_opened(intakes, block_bytes)):
-        _take_over(block, opened, intake, spool)
+    suspect: frozenset[str] = frozenset()
+    while True:
+        intakes = [SegmentIntake(sealed) for sealed in segments]
+        for intake, block, opened in one_ahead(_opened(intakes, block_bytes, suspect)):
+            _take_over(block, opened, intake, spool)
+        damaged = {intake.sealed.manifest.segment for intake in intakes if not intake.intact}
+        if damaged <= suspect:
+            break
+        spool.clear()
+        suspect |= damaged
     for intake in intakes:
         _settle_unreadable(intake.sealed.manifest, intake)
     return intakes
 
 
 def _opened(
-    intakes: Sequence[SegmentIntake], block_bytes: int
+    intakes: Sequence[SegmentIntake], block_bytes: int, suspect: frozenset[str]
 ) -> Iterator[tuple[SegmentIntake, Block, Envelopes]]:
     for intake in intakes:
-        digest = hashlib.sha256()
-        with intake.sealed.path.open("rb") as file:
+        digest, verify = hashlib.sha256(), intake.sealed.manifest.segment in suspect
+        with open_content(intake.sealed.path) as file:
             for block in read_blocks(file, block_bytes=block_bytes):
                 digest.update(block.content)
-                yield intake, block, open_envelopes(block)
+                yield intake, block, open_envelopes(block, verify=verify)
         intake.intact = digest.hexdigest() == intake.sealed.manifest.sha256
 
 

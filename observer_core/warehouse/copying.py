@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import cast
 
 import polars as pl
@@ -18,6 +19,7 @@ from sqlalchemy import Connection
 
 from observer_core.errors import ConservationError
 from observer_core.lake.ahead import one_ahead
+from observer_core.warehouse.partitions import partition_name
 from observer_core.warehouse.tables import SCHEMA, WarehouseTable
 
 _INSTANT_FORMAT = "%Y-%m-%d %H:%M:%S%.6f+00"
@@ -25,8 +27,10 @@ _INSTANT_FORMAT = "%Y-%m-%d %H:%M:%S%.6f+00"
 _NUL, _SHOWN = "\0", "\ufffd"
 
 
-def copy_rows(connection: Connection, table: WarehouseTable, frames: Iterable[pl.DataFrame]) -> int:
-    """Appends rows, whose columns are named as the table's.
+def copy_rows(
+    connection: Connection, table: WarehouseTable, day: date, frames: Iterable[pl.DataFrame]
+) -> int:
+    """Appends rows of one trading day, whose columns are named as the table's.
 
     COPY of CSV made by polars is three times faster than rows through the driver. The next frame is
     read and written as text while PostgreSQL takes the one before.
@@ -34,6 +38,7 @@ def copy_rows(connection: Connection, table: WarehouseTable, frames: Iterable[pl
     Args:
         connection: A transaction.
         table: The table.
+        day: Trading day of all rows; its partition is there, and refuses rows of another day.
         frames: Rows, some ten thousand at a time.
 
     Returns:
@@ -46,7 +51,8 @@ def copy_rows(connection: Connection, table: WarehouseTable, frames: Iterable[pl
     with cast("Cursor", connection.connection.cursor()) as cursor:
         for columns, text, rows in one_ahead(_as_csv(frames)):
             statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
-                sql.Identifier(SCHEMA, table.value), sql.SQL(", ").join(map(sql.Identifier, columns))
+                sql.Identifier(SCHEMA, partition_name(table, day)),
+                sql.SQL(", ").join(map(sql.Identifier, columns)),
             )
             _copy_block(cursor, statement, text, table)
             written += rows

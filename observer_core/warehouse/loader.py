@@ -93,7 +93,7 @@ def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -
             ensure_partitions(connection, [day])
             _delete(connection, table, day, difference.replaced)
             names = frozenset(source.name for source in difference.changed)
-            written = copy_rows(connection, table, _rows(paths, table, day, names))
+            written = copy_rows(connection, table, day, _rows(paths, table, day, names))
             forget(connection, table, day, difference.replaced)
             write_ledger(connection, table, day, difference.changed)
         rows = _count(connection, table, day)

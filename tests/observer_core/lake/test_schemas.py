@@ -14,7 +14,7 @@ def test_every_channel_has_its_table():
         "H0STASP0": "scalp_quotes", "H0NXASP0": "scalp_quotes", "H0UNASP0": "scalp_quotes",
         "H0STMKO0": "market_events", "H0NXMKO0": "market_events", "H0UNMKO0": "market_events",
         "FHKST11300006": "swing_snapshots", "H0STANC0": "raw_records", "H0STPGM0": "raw_records",
-        "H0NEVER0": "raw_records",
+        "H0NEVER0": "raw_records", "FHPST01060000": "backfill_trades", "FHKST03010200": "raw_records",
     }  # fmt: skip
     assert {channel: table_of(channel).value for channel in expected} == expected
 

@@ -85,7 +85,7 @@ def test_a_row_of_another_trading_day_is_refused(engine: Engine, paths: Paths, w
     migrate(engine)
     strange = trades("s", 2).with_columns(trading_day=pl.Series([DAY, date(2026, 9, 14)]))
     write_hour(9, ("s", "a", strange))
-    with pytest.raises(ConservationError, match="no partition"):
+    with pytest.raises(ConservationError, match="partition constraint"):
         load_table(engine, paths, TRADES, DAY)
     assert query(engine, "SELECT count(*) FROM observer.scalp_trades") == [(0,)]
 

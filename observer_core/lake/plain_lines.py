@@ -1,0 +1,260 @@
+"""Opening envelopes by their form, many lines at once.
+
+Invariant: a line is opened here only if every byte of its envelope was compared with the form that
+`journal.envelope.LineBuilder` gives a plain record; all others are named and left to a reader of JSON.
+So both ways give the same values, and a test compares them.
+
+A reader of JSON spends most of its time on finding out what is known here: which keys there are, and
+where. Lines of one form (same channel, same number of digits) have each value at the same distance from
+their beginning; a block has few forms. Payloads are not copied: they are views of the content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from observer_core.journal.envelope import FORMAT
+
+_FORM = re.compile(
+    rb'\{"v":%d,"provider":"(?P<provider>[^"\\]+)","shard":"(?P<shard>[^"\\]+)","epoch":(?P<epoch>\d+),'
+    rb'"frame":(?P<frame>\d+),"record":(?P<record>\d+),"wall_ns":(?P<wall_ns>\d+),"mono_ns":(?P<mono_ns>\d+),'
+    rb'"channel":"(?P<channel>[^"\\]+)","key":"(?P<key>[^"\\]*)","payload":"' % FORMAT
+)
+_NUMBERS = ("epoch", "frame", "record", "wall_ns", "mono_ns")
+# Behind the payload: its quote, the CRC and the brace; the newline is not among them.
+_TAIL = b'","crc":"00000000"}'
+_TAIL_FIXED = [place for place, byte in enumerate(_TAIL) if byte != ord("0")]
+_QUOTES = 36
+_WORD = 8
+# As many digits as an Int64 may have; as many bytes as a view of a text holds itself.
+_DIGITS, _INLINE = 19, 12
+_INT64_END = 2**63
+# Numbers grow by a digit now and then, and channels alternate; a block with more forms is no usual one.
+_FORMS = 64
+# Where more lines than this part are not plain, nothing is won.
+_ODD_SHARE = 8
+
+_VIEW = np.dtype([("length", "<u4"), ("prefix", "<u4"), ("buffer", "<i4"), ("offset", "<u4")])
+_INLINE_VIEW = np.dtype([("length", "<u4"), ("text", f"V{_INLINE}")])
+
+_Places = npt.NDArray[np.int64]
+_Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainLines:
+    """Lines opened by their form.
+
+    Attributes:
+        frame: Their `index` among the lines given, and the values of the envelope; `encoding` is missing.
+        others: Indexes of the lines that are not plain.
+    """
+
+    frame: pl.DataFrame
+    others: _Places
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Lines, and the bytes that they stand in."""
+
+    raw: bytes
+    bytes: _Bytes
+    starts: _Places
+    ends: _Places
+
+    def pieces(self, places: _Places, length: int) -> _Bytes:
+        """Returns so many bytes from each place on, a row each."""
+        # Of a type without alignment: numpy then copies each piece at once.
+        everywhere = np.ndarray((len(self.raw) - length + 1,), f"V{length}", self.raw, strides=(1,))
+        return everywhere[places].view(np.uint8).reshape(len(places), length)
+
+
+class _Form:
+    """What lines of one form have in common: everything before the payload but digits and symbol."""
+
+    def __init__(self, match: re.Match[bytes]) -> None:
+        self.length = match.end() - match.start()
+        self.spans = {
+            name: (match.start(name) - match.start(), match.end(name) - match.start())
+            for name in (*_NUMBERS, "key")
+        }
+        self.texts = {name: match[name].decode("ascii") for name in ("provider", "shard", "channel")}
+        mask = bytearray(b"\xff" * self.length)
+        for start, end in self.spans.values():
+            mask[start:end] = bytes(end - start)
+        padding = bytes(-self.length % _WORD)
+        self._mask = np.frombuffer(bytes(mask) + padding, "<u8")
+        self._literal = np.frombuffer(match[0] + padding, "<u8") & self._mask
+
+    def take(self, lines: _Lines, chosen: _Places, columns: _Columns) -> npt.NDArray[np.bool_]:
+        """Writes the values of those of some lines that have the form; returns which have."""
+        starts = lines.starts[chosen]
+        heads = lines.pieces(starts, len(self._mask) * _WORD)
+        words = heads.view("<u8")
+        fits = starts + self.length + len(_TAIL) <= lines.ends[chosen]
+        for position, (mask, literal) in enumerate(zip(self._mask, self._literal, strict=True)):
+            fits &= (words[:, position] & mask) == literal
+        if not fits.all():
+            heads, chosen, starts = heads[fits], chosen[fits], starts[fits]
+        numeric = np.ones(len(chosen), bool)
+        for name in _NUMBERS:
+            value, plain = self._number(heads, name)
+            columns.numbers[name][chosen] = value
+            numeric &= plain
+        fits[fits] = numeric
+        payload = starts + self.length
+        columns.payloads["offset"][chosen] = payload
+        columns.payloads["length"][chosen] = lines.ends[chosen] - len(_TAIL) - payload
+        start, end = self.spans["key"]
+        columns.keys["length"][chosen] = end - start
+        texts = np.zeros((len(chosen), _INLINE), np.uint8)
+        texts[:, : end - start] = heads[:, start:end]
+        columns.keys["text"][chosen] = texts.view(f"V{_INLINE}").ravel()
+        return fits
+
+    def _number(self, heads: _Bytes, name: str) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+        """Returns the numbers of a key, and which of them are such: digits without a leading zero."""
+        start, end = self.spans[name]
+        value = np.zeros(len(heads), np.uint64)
+        plain = (heads[:, start] != ord("0")) | (end - start == 1)
+        for position in range(start, end):
+            digit = heads[:, position] - np.uint8(ord("0"))
+            plain &= digit <= 9
+            value *= np.uint64(10)
+            value += digit
+        return value, plain & (value < np.uint64(_INT64_END))
+
+
+class _Columns:
+    """Values of the lines, form by form."""
+
+    def __init__(self, count: int) -> None:
+        self.numbers = {name: np.zeros(count, np.uint64) for name in _NUMBERS}
+        self.channels = np.zeros(count, np.uint32)
+        self.keys = np.zeros(count, _INLINE_VIEW)
+        self.payloads = np.zeros(count, _VIEW)
+
+
+def open_plain(content: bytes, ends: _Places) -> PlainLines | None:
+    """Opens the plain lines of a block.
+
+    Args:
+        content: Whole lines.
+        ends: Where their newlines stand.
+
+    Returns:
+        The plain lines and the names of the others; None where hardly a line is plain.
+    """
+    lines = _lines(content, ends)
+    odd = _odd_lines(lines)
+    if odd is None:
+        return None
+    columns, forms = _Columns(len(ends)), list[_Form]()
+    left = np.flatnonzero(~odd)
+    others = [np.flatnonzero(odd)]
+    while len(left) and len(forms) < _FORMS:
+        form = _form_of(lines, int(left[0]), forms)
+        fits = form.take(lines, left, columns) if form else np.zeros(len(left), bool)
+        if form and fits[0]:
+            columns.channels[left[fits]] = len(forms)
+            forms.append(form)
+        else:
+            others.append(left[:1])
+            fits[:] = False
+            fits[0] = True
+        left = left[~fits]
+    others.append(left)
+    found = np.sort(np.concatenate(others))
+    return PlainLines(_frame(lines, columns, forms, found), found) if forms else None
+
+
+def _form_of(lines: _Lines, index: int, known: Sequence[_Form]) -> _Form | None:
+    """Returns the form of a line; None where it has none of ours, or is of another journal."""
+    match = _FORM.match(lines.raw, lines.starts[index], lines.ends[index])
+    if match is None or not _is_narrow(match):
+        return None
+    form = _Form(match)
+    same = not known or all(form.texts[name] == known[0].texts[name] for name in ("provider", "shard"))
+    return form if same else None
+
+
+def _is_narrow(match: re.Match[bytes]) -> bool:
+    """Returns whether numbers and symbol have the length that fits their columns for sure."""
+    lengths = [match.end(name) - match.start(name) for name in _NUMBERS]
+    return max(lengths) <= _DIGITS and len(match["key"]) <= _INLINE
+
+
+def _lines(content: bytes, ends: _Places) -> _Lines:
+    # Behind the last line there is room for a word at any place of a head.
+    raw = content + bytes(1024)
+    starts = np.empty_like(ends)
+    starts[:1], starts[1:] = 0, ends[:-1] + 1
+    return _Lines(raw, np.frombuffer(raw, np.uint8), starts, ends)
+
+
+def _odd_lines(lines: _Lines) -> npt.NDArray[np.bool_] | None:
+    """Returns which lines are surely not plain: escapes, other than ASCII, a tail that is none.
+
+    None where these are many, or where quotes stand in places that cannot be told from here.
+    """
+    odd = np.zeros(len(lines.ends), bool)
+    if not lines.raw.isascii() or b"\\" in lines.raw:
+        strange = np.flatnonzero((lines.bytes == ord("\\")) | (lines.bytes >= 128))
+        odd[np.searchsorted(lines.ends, strange)] = True
+    tails = lines.ends - len(_TAIL)
+    odd |= tails < lines.starts
+    found = lines.pieces(np.where(odd, 0, tails), len(_TAIL))
+    odd |= (found[:, _TAIL_FIXED] != np.frombuffer(_TAIL, np.uint8)[_TAIL_FIXED]).any(axis=1)
+    strange_lines = np.flatnonzero(odd)
+    if len(strange_lines) * _ODD_SHARE > len(odd):
+        return None
+    # A plain line has its 36 quotes; as every form has them, one more in a text would make a sum too large.
+    quotes = int(np.count_nonzero(lines.bytes == ord('"')))
+    quotes -= sum(lines.raw.count(b'"', lines.starts[i], lines.ends[i]) for i in strange_lines)
+    return odd if quotes == _QUOTES * (len(odd) - len(strange_lines)) else None
+
+
+def _frame(lines: _Lines, columns: _Columns, forms: Sequence[_Form], others: _Places) -> pl.DataFrame:
+    views = columns.payloads
+    views["prefix"] = lines.pieces(views["offset"].astype(np.int64), 4).view("<u4").ravel()
+    for place in np.flatnonzero(views["length"] <= _INLINE):
+        start, length = int(views["offset"][place]), int(views["length"][place])
+        text = lines.raw[start : start + length].ljust(_INLINE, b"\0")
+        views[place] = np.frombuffer(length.to_bytes(4, "little") + text, _VIEW)[0]
+    channels = pl.Series([form.texts["channel"] for form in forms])
+    frame = pl.DataFrame(
+        {
+            "index": pl.Series(np.arange(len(views)), dtype=pl.get_index_type()),
+            "v": pl.Series([FORMAT], dtype=pl.Int64).new_from_index(0, len(views)),
+            **{
+                name: pl.Series(number.view(np.int64))
+                for name, number in columns.numbers.items()
+                if name != "mono_ns"
+            },
+            **{
+                name: pl.Series([forms[0].texts[name]]).new_from_index(0, len(views))
+                for name in ("provider", "shard")
+            },
+            "channel": channels.gather(columns.channels),
+            "key": _series(columns.keys, b""),
+            "payload": _series(views, lines.raw),
+        }
+    )
+    if not len(others):
+        return frame
+    kept = np.ones(len(views), bool)
+    kept[others] = False
+    return frame.filter(pl.Series(kept))
+
+
+def _series(views: npt.NDArray[np.void], content: bytes) -> pl.Series:
+    buffers = [None, pa.py_buffer(views.view(np.uint8)), pa.py_buffer(content)]
+    return pl.Series(pl.from_arrow(pa.Array.from_buffers(pa.string_view(), len(views), buffers)))

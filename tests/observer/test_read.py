@@ -1,0 +1,217 @@
+"""`observer.read` and `observer sql` over a small lake of open and closed days."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from observer import read
+from observer.__main__ import main
+from observer_core.errors import ConfigurationError
+from observer_core.lake.parquet import TableWriter
+from observer_core.lake.schemas import SCHEMAS, Table
+
+CLOSED, OPEN = date(2026, 9, 15), date(2026, 9, 16)
+
+
+def rows(table, day, values):
+    """Returns rows of a table from what matters to a test; identity and receive time are made up."""
+    schema = SCHEMAS[table].polars
+    received = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    made = [
+        {
+            "trading_day": day,
+            "venue": "KRX",
+            "provider": "kis",
+            "shard": "0",
+            "epoch": 1,
+            "frame": number,
+            "record": 0,
+            "received_at": received + timedelta(seconds=number),
+            "segment": "0_09_000001.jsonl",
+            **value,
+        }
+        for number, value in enumerate(values)
+    ]
+    return pl.DataFrame(
+        [{name: row.get(name) for name in schema.names()} for row in made], schema=schema, orient="row"
+    )
+
+
+def trade(symbol, second, volume, cumulative, day=CLOSED):
+    at = datetime(day.year, day.month, day.day, 0, 0, second, tzinfo=UTC)
+    return {"symbol": symbol, "time": at, "price": 70_000 + second, "volume": volume,
+            "cumulative_volume": cumulative, "market_session": "2"}  # fmt: skip
+
+
+def filled(second, volume, cumulative):
+    values = trade("005930", second, volume, cumulative)
+    del values["market_session"]
+    return values | {
+        "session": "regular",
+        "hole_from_cumulative_volume": 10,
+        "hole_to_cumulative_volume": 60,
+    }
+
+
+def write(path, table, frame):
+    path.parent.mkdir(parents=True)
+    with TableWriter(path, SCHEMAS[table]) as writer:
+        writer.write(frame)
+        writer.name_sources([])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A closed day with a hole of 50 shares, of which 30 were filled; an open day of two hours."""
+    (tmp_path / "lake").mkdir()
+    paths = read.at(tmp_path).paths
+    closed = [
+        trade("000660", 1, 5, 5),
+        trade("005930", 1, 10, 10),
+        trade("005930", 9, 7, 67),
+    ]
+    write(
+        paths.lake_day(Table.SCALP_TRADES, CLOSED),
+        Table.SCALP_TRADES,
+        rows(Table.SCALP_TRADES, CLOSED, closed),
+    )
+    listed = [filled(3, 20, 30), filled(3, 20, 30), filled(4, 10, 40), filled(9, 7, 67)]
+    write(
+        paths.lake_day(Table.BACKFILL_TRADES, CLOSED),
+        Table.BACKFILL_TRADES,
+        rows(Table.BACKFILL_TRADES, CLOSED, listed),
+    )
+    hole = {"symbol": "005930", "kind": "hole", "channel": "H0STCNT0", "missing_volume": 50}
+    gap = {"symbol": "005930", "kind": "gap", "channel": "H0STCNT0", "missing_volume": None}
+    write(paths.lake_day(Table.GAPS, CLOSED), Table.GAPS, rows(Table.GAPS, CLOSED, [hole, gap]))
+    for hour, second in ((9, 1), (10, 2)):
+        write(
+            paths.lake_hour(Table.SCALP_TRADES, OPEN, hour),
+            Table.SCALP_TRADES,
+            rows(Table.SCALP_TRADES, OPEN, [trade("005930", second, 3, 3 * second, OPEN)]),
+        )
+    return tmp_path
+
+
+@pytest.fixture
+def lake(folder):
+    return read.at(folder)
+
+
+def test_a_tape_has_what_was_received_and_what_was_filled_each_once_and_says_which(lake):
+    """Live trades and those of a hole stand in one order; an overlap of pages adds nothing."""
+    tape = lake.trades("2026-09-15", "005930").collect()
+    assert tape.select("volume", "cumulative_volume", "source").rows() == [
+        (10, 10, "live"),
+        (20, 30, "backfill"),
+        (10, 40, "backfill"),
+        (7, 67, "live"),
+    ]
+
+
+def test_open_and_closed_days_read_alike(lake):
+    """A range of days takes the hours of an open day and the file of a closed one."""
+    assert lake.days() == [CLOSED, OPEN]
+    both = lake.trades(("2026-09-01", OPEN), "005930").collect()
+    assert both.group_by("trading_day", maintain_order=True).len().rows() == [(CLOSED, 4), (OPEN, 2)]
+    assert lake.table(Table.SCALP_TRADES, [CLOSED, OPEN], ["000660", "005930"]).collect().height == 5
+
+
+def test_a_day_that_takes_over_while_its_hours_are_still_there_is_read_once(lake):
+    """The file of a day hides the hours it was made from."""
+    hours = lake.table(Table.SCALP_TRADES, OPEN).collect()
+    write(lake.paths.lake_day(Table.SCALP_TRADES, OPEN), Table.SCALP_TRADES, hours)
+    assert lake.trades(OPEN).collect().height == 2
+
+
+def test_days_and_tables_without_rows_give_the_same_columns(lake):
+    """Asking for what is not there gives no rows, and the columns of what is."""
+    assert lake.trades("2020-01-02").collect_schema() == lake.trades(CLOSED).collect_schema()
+    assert lake.bars(CLOSED).collect().is_empty()
+    assert lake.quotes(CLOSED).collect_schema() == SCHEMAS[Table.SCALP_QUOTES].polars
+
+
+def test_coverage_tells_received_filled_and_missing_shares(lake):
+    """Of a hole of 50 shares 30 were filled: 20 of the 67 traded are missing; the gap row is no hole."""
+    found = lake.coverage(CLOSED).collect()
+    expected = [
+        ("000660", 1, 5, 0, 0, 0, 0, 0, 1.0),
+        ("005930", 2, 17, 2, 30, 1, 50, 20, 1 - 20 / 67),
+    ]
+    assert found.drop("trading_day", "venue").rows() == expected
+    assert_frame_equal(lake.coverage(CLOSED, "000660").collect(), found.head(1))
+
+
+def test_only_the_columns_and_the_symbol_asked_for_are_read(lake):
+    """The symbol is looked for in the files' statistics, not in rows that were read already."""
+    plan = lake.table(Table.SCALP_TRADES, CLOSED, "005930").select("price").explain()
+    assert 'SELECTION: col("symbol") == "005930"' in plan
+    assert "PROJECT" in plan
+
+
+def test_what_is_no_date_or_no_lake_is_named(lake, tmp_path):
+    """A wrong word is an error with a remedy, not an empty answer."""
+    with pytest.raises(ConfigurationError, match="'15/9/2026' is no date"):
+        lake.trades("15/9/2026")
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        read.at(tmp_path / "nowhere")
+
+
+def test_the_environment_names_the_lake(folder, monkeypatch):
+    """Without a folder the functions read where the deployment's variables point."""
+    monkeypatch.setenv("OBSERVER_DATA_DIR", str(folder))
+    assert read.trades(CLOSED, "000660").collect()["volume"].to_list() == [5]
+    assert read.coverage(CLOSED).collect().height == 2
+    assert read.quotes(CLOSED).collect().is_empty()
+    assert read.bars(CLOSED).collect().is_empty()
+
+
+def test_sql_sees_every_table_and_each_row_once(folder, capsys):
+    """A query joins open and closed days; times are the exchange's."""
+    query = (
+        "SELECT symbol, count(*) AS n, max(time)::text AS last FROM scalp_trades GROUP BY ALL ORDER BY symbol"
+    )
+    assert main(["sql", "--data", str(folder), "--csv", query]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "symbol,n,last",
+        "000660,1,2026-09-15 09:00:01+09",
+        "005930,4,2026-09-16 09:00:02+09",
+    ]
+    every = " UNION ALL ".join(f"SELECT count(*) AS n FROM {table}" for table in Table)
+    assert main(["sql", "--data", str(folder), "--csv", f"SELECT sum(n) AS n FROM ({every})"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["n", "11"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "COPY (SELECT 1) TO '/tmp/observer-sql-must-not-write.csv'",
+        "SET enable_external_access = true",
+        "SELECT no_such_column FROM scalp_trades",
+        "INSTALL httpfs",
+    ],
+)
+def test_sql_refuses_what_is_not_about_the_lake(folder, query, capsys):
+    """A query reads the lake only; whatever else it tries is one line with the remedy."""
+    assert main(["sql", "--data", str(folder), query]) == 1
+    assert "The query was refused" in capsys.readouterr().err
+
+
+def test_sql_reads_a_query_from_standard_input(folder):
+    """A query may come through a pipe, and is shown as a table."""
+    done = subprocess.run(
+        [sys.executable, "-m", "observer", "sql"],
+        input="SELECT 6 * 7 AS answer",
+        env={**os.environ, "OBSERVER_DATA_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "answer" in done.stdout
+    assert "42" in done.stdout
