@@ -1,7 +1,8 @@
 """The exact account of what the simulator sent: the oracle of every conservation check.
 
 Invariant: a record counts once, at the moment its frame was handed to the socket; a row of a
-multi-price answer counts once its answer was sent. The account is continued over restarts.
+multi-price answer, of a list of executions and of minute bars counts once its answer was sent. The
+account is continued over restarts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Any
 
 # The tr_id of the multi-price request: its rows are counted like records of a channel.
 MULTI_PRICE = "FHKST11300006"
+# Those of the requests by which a collector fills its holes: it journals their rows, too.
+EXECUTIONS, MINUTE_BARS = "FHPST01060000", "FHKST03010200"
+ROWS_OF_REQUESTS = (MULTI_PRICE, EXECUTIONS, MINUTE_BARS)
 
 _Counts = defaultdict[str, Counter[str]]
 
@@ -53,7 +57,7 @@ class Account:
 
     def __init__(self) -> None:
         self.connections: list[ConnectionAccount] = []
-        self.rows: Counter[str] = Counter()
+        self.rows: _Counts = defaultdict(Counter)
         self.requests: dict[str, Counter[str]] = defaultdict(Counter)
 
     def open_connection(self, moment: datetime) -> ConnectionAccount:
@@ -66,9 +70,9 @@ class Account:
         """Ends the account of a connection."""
         connection.closed = moment.isoformat()
 
-    def sent_rows(self, codes: list[str]) -> None:
-        """Counts the rows of a multi-price answer that was sent."""
-        self.rows.update(codes)
+    def sent_rows(self, codes: list[str], tr_id: str = MULTI_PRICE) -> None:
+        """Counts the rows of an answer that was sent, by the symbol of each."""
+        self.rows[tr_id].update(codes)
 
     def answered(self, path: str, outcome: str) -> None:
         """Counts a request by its path and by the code, or else the status, of its answer."""
@@ -81,14 +85,16 @@ class Account:
         for connection in self.connections:
             for channel, counts in connection.channels.items():
                 sums[channel].update(counts)
-        if self.rows:
-            sums[MULTI_PRICE].update(self.rows)
+        for tr_id, counts in self.rows.items():
+            sums[tr_id].update(counts)
         return _plain(sums)
 
     @property
     def records_sent(self) -> int:
         """All records and rows."""
-        return sum(connection.records for connection in self.connections) + self.rows.total()
+        return sum(connection.records for connection in self.connections) + sum(
+            counts.total() for counts in self.rows.values()
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the account as `/admin/account` shows it and the state file keeps it."""
@@ -101,7 +107,9 @@ class Account:
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Continues from `as_dict`; connections that were open then are closed now."""
-        self.rows = Counter(saved["channels"].get(MULTI_PRICE, {}))
+        for tr_id in ROWS_OF_REQUESTS:
+            if tr_id in saved["channels"]:
+                self.rows[tr_id] = Counter(saved["channels"][tr_id])
         for path, outcomes in saved["requests"].items():
             self.requests[path] = Counter(outcomes)
         for known in saved["connections"]:

@@ -12,6 +12,8 @@ from observer_core.market.calendar import MarketCalendar
 from observer_core.reference.listing import read_listing
 from observer_simulator.account import Account
 from observer_simulator.credentials import Credentials
+from observer_simulator.faults.book import FaultBook
+from observer_simulator.market.interruptions import Interruption
 from observer_simulator.market.market import Market
 from observer_simulator.settings import SimulatorSettings
 
@@ -26,13 +28,17 @@ class Broker:
         market: The market.
         credentials: What it issued.
         account: What it sent.
+        faults: What goes wrong.
+        interruptions: Volatility interruptions that were asked for.
     """
 
     settings: SimulatorSettings
     clock: Clock
     market: Market
     credentials: Credentials
+    faults: FaultBook
     account: Account = field(default_factory=Account)
+    interruptions: list[Interruption] = field(default_factory=list)
 
     @classmethod
     def open(cls, settings: SimulatorSettings, clock: Clock) -> Broker:
@@ -47,6 +53,7 @@ class Broker:
                 density=settings.density,
                 after_market_restarts=settings.after_market_restarts,
             ),
+            faults=FaultBook(clock.now_ns),
             credentials=Credentials(
                 settings.app_key.get_secret_value(), settings.app_secret.get_secret_value(), settings.seed
             ),

@@ -18,6 +18,9 @@ from observer_core.settings.model import KisEnvironment
 SIMULATED_APP_KEY = "PSOBSERVERSIMULATEDAPPKEY00000000001"
 SIMULATED_APP_SECRET = "SimulatedSecretOfTheLocalBroker+" * 5 + "OpensNothingButThis="
 
+SIMULATED_KIWOOM_APP_KEY = "ObserverSimulatedKiwoomAppKeyThatOpensNothi"
+SIMULATED_KIWOOM_APP_SECRET = "ObserverSimulatedKiwoomSecretThatOpensNothi"
+
 _APP_KEY_LENGTH = 36
 _APP_SECRET_LENGTH = 180
 
@@ -52,6 +55,17 @@ class SimulatorSettings(SettingsGroup):
     )
     app_secret: SecretStr = setting(
         "OBSERVER_SIMULATOR_APP_SECRET", SecretStr(SIMULATED_APP_SECRET), "Its secret, 180 characters."
+    )
+    kiwoom_app_key: SecretStr = setting(
+        "OBSERVER_SIMULATOR_KIWOOM_APP_KEY",
+        SecretStr(SIMULATED_KIWOOM_APP_KEY),
+        "The app key that its Kiwoom side accepts.",
+    )
+    kiwoom_app_secret: SecretStr = setting(
+        "OBSERVER_SIMULATOR_KIWOOM_APP_SECRET", SecretStr(SIMULATED_KIWOOM_APP_SECRET), "Its secret key."
+    )
+    kiwoom_page_rows: int = setting(
+        "OBSERVER_SIMULATOR_KIWOOM_PAGE_ROWS", 500, "Rows of a page of Kiwoom's stock list.", ge=1
     )
     seed: int = setting("OBSERVER_SIMULATOR_SEED", 20260915, "Seed of the market.", ge=0)
     density: float = setting(

@@ -78,6 +78,9 @@ class Simulator:
             "KIS_ENVIRONMENT": self._settings.environment.value,
             "KIS_APP_KEY": self._settings.app_key.get_secret_value(),
             "KIS_APP_SECRET": self._settings.app_secret.get_secret_value(),
+            "KIWOOM_REST_URL": self.rest_url,
+            "KIWOOM_APP_KEY": self._settings.kiwoom_app_key.get_secret_value(),
+            "KIWOOM_APP_SECRET": self._settings.kiwoom_app_secret.get_secret_value(),
         }
 
     async def wait_failed(self) -> None:

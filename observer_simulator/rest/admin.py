@@ -5,6 +5,7 @@ Invariant: these pages tell what the market traded up to the present instant, ne
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from datetime import date
 
@@ -15,6 +16,8 @@ from observer_core.clock.base import NANOSECONDS
 from observer_core.errors import ConfigurationError
 from observer_core.market.calendar import NotATradingDayError
 from observer_simulator.broker import Broker
+from observer_simulator.faults.model import FaultError, read_fault
+from observer_simulator.market.interruptions import Interruption
 from observer_simulator.market.quote import day_time, midnight_ns
 from observer_simulator.market.tape import Tape, totals
 from observer_simulator.rest.answers import plain
@@ -33,6 +36,8 @@ class Admin:
         self._market = broker.market
         self._clock = broker.clock
         self._account = broker.account
+        self._faults = broker.faults
+        self._interruptions = broker.interruptions
         self._websocket = websocket
 
     def routes(self) -> list[web.RouteDef]:
@@ -41,6 +46,9 @@ class Admin:
             web.get("/admin/account", self.account),
             web.get("/admin/tape/{symbol}", self.tape),
             web.post("/admin/faults", self.faults),
+            web.get("/admin/faults", self.fault_list),
+            web.delete("/admin/faults", self.end_faults),
+            web.post("/admin/interruptions", self.interrupt),
         ]
 
     async def account(self, _request: web.Request) -> web.Response:
@@ -67,13 +75,37 @@ class Admin:
         return plain({"symbol": symbol, "day": day.isoformat(), **found})
 
     async def faults(self, request: web.Request) -> web.Response:
-        """Closes (`{"kind": "close"}`) or breaks (`{"kind": "abort"}`) all websocket connections."""
-        kind = (await request.json()).get("kind")
-        if kind == "close":
-            return plain({"connections": await self._websocket.close_all()})
-        if kind == "abort":
-            return plain({"connections": self._websocket.abort_all()})
-        return plain({"error": f"Unknown fault {kind!r}; known: close, abort."}, status=400, outcome="400")
+        """Takes a fault: `kind`, `at` (HH:MM:SS, else now), `seconds`, and the attributes of `Fault`."""
+        try:
+            content = await request.json()
+            if not isinstance(content, dict):
+                raise FaultError("A fault is a JSON object.")
+            fault = read_fault(content, self._clock.now_ns())
+        except ValueError as error:
+            return plain({"error": str(error)}, status=400, outcome="400")
+        connections = self._websocket.connections
+        self._websocket.add_fault(fault)
+        # The fault begins on its own task; one for now has begun when the answer is sent.
+        await asyncio.sleep(0)
+        return plain({"connections": connections})
+
+    async def fault_list(self, _request: web.Request) -> web.Response:
+        """All faults, and how often each has happened."""
+        return plain({"faults": self._faults.as_list()})
+
+    async def end_faults(self, _request: web.Request) -> web.Response:
+        """Ends all faults."""
+        self._faults.clear()
+        return plain({"faults": []})
+
+    async def interrupt(self, request: web.Request) -> web.Response:
+        """Says that a symbol's volatility interruption has begun: `symbol`, and `seconds` if not 132."""
+        content = await request.json()
+        begun = Interruption.begin(
+            str(content["symbol"]), self._clock.now_ns(), seconds=float(content.get("seconds", 132))
+        )
+        self._interruptions.append(begun)
+        return plain({"symbol": begun.symbol})
 
     def _bounds(self, tape: Tape, query: dict[str, str]) -> tuple[int, int]:
         """Returns the first trade asked for, and one after the last."""

@@ -13,16 +13,21 @@ from typing import Self
 from aiohttp import web
 
 from observer_core.settings.model import KisEnvironment
-from observer_simulator.account import MULTI_PRICE
+from observer_simulator.account import EXECUTIONS, MINUTE_BARS, MULTI_PRICE
 from observer_simulator.broker import Broker
-from observer_simulator.credentials import Refusal
+from observer_simulator.credentials import BAD_TOKEN, Refusal
+from observer_simulator.faults.answers import failing_answer
+from observer_simulator.faults.model import Kind
+from observer_simulator.kiwoom.server import KiwoomSide
 from observer_simulator.rest.admin import Admin
 from observer_simulator.rest.answers import OUTCOME, quote_refusal
 from observer_simulator.rest.authorization import Authorization
+from observer_simulator.rest.executions import ExecutionPages
 from observer_simulator.rest.holidays import HOLIDAYS, Holidays
 from observer_simulator.rest.masters import MasterFiles
 from observer_simulator.rest.quotations import DAILY_PRICE, PRICE, Quotations
 from observer_simulator.rest.rate import TOO_MANY_REQUESTS, Bucket
+from observer_simulator.rest.signals import INTERRUPTIONS, RANKING, MarketPages
 from observer_simulator.websocket.server import WebsocketSide
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -59,6 +64,7 @@ class RestSide:
         self._clock = broker.clock
         self._credentials = broker.credentials
         self._account = broker.account
+        self._faults = broker.faults
         self._bucket = Bucket(_REQUESTS_PER_SECOND[settings.environment])
         self._runner = web.AppRunner(self._application(broker, websocket), access_log=None)
 
@@ -79,14 +85,21 @@ class RestSide:
     def _application(self, broker: Broker, websocket: WebsocketSide) -> web.Application:
         market, clock = broker.market, broker.clock
         quotations = Quotations(market, clock, broker.account)
+        lists = ExecutionPages(market, clock, broker.account)
+        pages = MarketPages(market, clock, broker.interruptions)
         endpoints = {
             "inquire-price": _Endpoint(PRICE, True, quotations.price),
             "inquire-daily-price": _Endpoint(DAILY_PRICE, True, quotations.daily_price),
             "intstock-multprice": _Endpoint(MULTI_PRICE, False, quotations.multi_price),
             "chk-holiday": _Endpoint(HOLIDAYS, False, Holidays(market.calendar).page),
+            "inquire-time-itemconclusion": _Endpoint(EXECUTIONS, True, lists.executions),
+            "inquire-time-itemchartprice": _Endpoint(MINUTE_BARS, True, lists.minute_bars),
+            "inquire-vi-status": _Endpoint(INTERRUPTIONS, False, pages.interruptions),
+            "volume-rank": _Endpoint(RANKING, False, pages.ranking),
         }
         application = web.Application(middlewares=[self._counted])
         application.add_routes(Authorization(broker.credentials, clock).routes())
+        application.add_routes(KiwoomSide(market, clock, broker.settings, broker.faults).routes())
         application.add_routes(Admin(broker, websocket).routes())
         application.add_routes(
             [web.get(_QUOTATIONS + name, self._guarded(endpoint)) for name, endpoint in endpoints.items()]
@@ -98,7 +111,9 @@ class RestSide:
     async def _counted(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         path = request.path
         try:
-            response = await handler(request)
+            response = None if path.startswith("/admin/") else await failing_answer(self._faults, request)
+            if response is None:
+                response = await handler(request)
         except web.HTTPException as error:
             self._account.answered(path, str(error.status))
             raise
@@ -123,7 +138,8 @@ class RestSide:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme != "Bearer":
             return BAD_SCHEME
-        refusal = self._credentials.check_token(token, now_ns)
+        dead = self._faults.strikes(Kind.TOKEN_DEAD)
+        refusal = BAD_TOKEN if dead else self._credentials.check_token(token, now_ns)
         if refusal is not None:
             return refusal
         if headers.get("tr_id") != endpoint.tr_id:

@@ -14,8 +14,11 @@ from typing import Any
 from observer_core.clock import Clock, Participant
 from observer_core.logs import logger
 from observer_simulator.account import ConnectionAccount
+from observer_simulator.faults.book import FaultBook
+from observer_simulator.faults.damage import Damage
 from observer_simulator.websocket.connection import BrokerConnection
 from observer_simulator.websocket.feed import Feed
+from observer_simulator.websocket.frames import Frame
 from observer_simulator.websocket.session import Session
 
 _LOG = logger(__name__)
@@ -34,6 +37,16 @@ class Client:
     session: Session
     feed: Feed
     account: ConnectionAccount
+    damage: Damage
+    frozen: bool = False
+
+    def sent(self, frame: Frame) -> None:
+        """Enters a frame that was handed to the socket into the account."""
+        channel = frame.sent_as or frame.pair.channel.value
+        if frame.whole:
+            self.account.sent(channel, "", 1)
+        else:
+            self.account.sent(channel, frame.pair.key, frame.records)
 
 
 class Delivery:
@@ -42,9 +55,11 @@ class Delivery:
     Args:
         clock: The market's time.
         participant: The promise to the conductor.
+        faults: What goes wrong, and when.
     """
 
-    def __init__(self, clock: Clock, participant: Participant) -> None:
+    def __init__(self, clock: Clock, participant: Participant, faults: FaultBook) -> None:
+        self._faults = faults
         self._clock = clock
         self._participant = participant
         self._clients: list[Client] = []
@@ -85,6 +100,8 @@ class Delivery:
 
     def _next_ns(self) -> int | None:
         instants = [client.feed.next_ns for client in self._clients]
+        # Time does not pass a fault by.
+        instants.append(self._faults.next_ns)
         return min((instant for instant in instants if instant is not None), default=None)
 
     async def _deliver_due(self) -> None:
@@ -102,15 +119,16 @@ class Delivery:
             await self._deliver(self._clients[ready[0][1]], until_ns)
 
     async def _deliver(self, client: Client, until_ns: int) -> None:
-        frames = client.feed.take(until_ns, limit=_BATCH)
+        taken = client.feed.take(until_ns, limit=_BATCH)
+        frames = client.damage.apply(taken)
         if not frames:
             return
-        with self._participant.busy(frames[0].instant_ns - 1):
+        with self._participant.busy(taken[0].instant_ns - 1):
             if not client.connection.hand_over([frame.message for frame in frames]):
                 self.leave(client)
                 return
             for frame in frames:
-                client.account.sent(frame.pair.channel.value, frame.pair.key, frame.records)
+                client.sent(frame)
             try:
                 await client.connection.flow()
             except TimeoutError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
@@ -17,11 +17,13 @@ import numpy as np
 
 from observer_core.clock import KST
 from observer_simulator.market.history import NoMarketError
+from observer_simulator.market.indices import INDICES, index_day
 from observer_simulator.market.market import Market
 from observer_simulator.market.quote import day_time, midnight_ns
 from observer_simulator.market.tape import Tape, time_of_day_ns
 from observer_simulator.records.book import book_records
 from observer_simulator.records.common import book_width, trade_width
+from observer_simulator.records.index import index_records
 from observer_simulator.records.operation import operation_events, operation_record
 from observer_simulator.records.trade import trade_records
 
@@ -32,6 +34,7 @@ class Channel(StrEnum):
     """The channels that the simulator serves."""
 
     OPERATION = "H0STMKO0"
+    INDICES = "H0UPCNT0"
     TRADES = "H0STCNT0"
     BOOKS = "H0STASP0"
 
@@ -62,12 +65,16 @@ class Frame:
         pair: Its channel and symbol.
         records: Number of records.
         message: The text, UTF-8.
+        sent_as: Channel in the message, where it is another one (a fault).
+        whole: Whether its records can no longer be told apart (a fault).
     """
 
     instant_ns: int
     pair: Pair
     records: int
     message: bytes
+    sent_as: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,8 @@ class PairStream:
 
     def _open(self, midnight: datetime) -> _Day:
         day, start_ns = midnight.astimezone(KST).date(), midnight_ns(midnight)
+        if self._pair.channel is Channel.INDICES:
+            return self._indices(day, start_ns)
         if self._pair.key not in self._market.instruments or not self._market.calendar.is_trading_day(day):
             return _Day(start_ns, (), _nothing)
         if self._pair.channel is Channel.OPERATION:
@@ -153,6 +162,15 @@ class PairStream:
                 start_ns, times, lambda a, b: [[row] for row in book_records(tape, a, b, width=width)]
             )
         return self._trades(tape, start_ns)
+
+    def _indices(self, day: date, start_ns: int) -> _Day:
+        code = self._pair.key
+        if code not in INDICES or not self._market.calendar.is_trading_day(day):
+            return _Day(start_ns, (), _nothing)
+        found = index_day(self._market, code, day)
+        return _Day(
+            start_ns, found.times.tolist(), lambda a, b: [[row] for row in index_records(code, found, a, b)]
+        )
 
     def _trades(self, tape: Tape, start_ns: int) -> _Day:
         width = self._widths.trade or trade_width(tape.day)

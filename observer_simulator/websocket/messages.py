@@ -112,6 +112,19 @@ def failure(request: Request | None, outcome: Outcome) -> str:
     return _answer(request.channel, request.key, "1", outcome, detail=detail)
 
 
+def refusal(request: Request, code: str) -> str:
+    """Returns a refusal with any code, as a fault asks for it."""
+    known = next((outcome for outcome in Outcome if outcome.value == code), None)
+    if known is not None:
+        return failure(request, known)
+    return _compact(
+        {
+            "header": {"tr_id": request.channel, "tr_key": request.key, "encrypt": "N"},
+            "body": {"rt_cd": "1", "msg_cd": code, "msg1": "REFUSED BY REQUEST"},
+        }
+    )
+
+
 def keep_alive(moment: datetime) -> str:
     """Returns a PINGPONG: a header only."""
     return _compact({"header": {"tr_id": KEEP_ALIVE, "datetime": f"{moment:%Y%m%d%H%M%S}"}})

@@ -9,20 +9,26 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import AsyncExitStack, suppress
-from typing import Self
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Self
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request as WebsocketRequest
+from websockets.http11 import Response
 
 from observer_core.clock.base import NANOSECONDS
 from observer_core.logs import logger
 from observer_core.settings.model import KisEnvironment
 from observer_simulator.broker import Broker
+from observer_simulator.faults.damage import Damage, refusal_of
+from observer_simulator.faults.model import Fault, Kind
 from observer_simulator.websocket import messages
 from observer_simulator.websocket.connection import BrokerConnection
 from observer_simulator.websocket.delivery import Client, Delivery
 from observer_simulator.websocket.feed import Feed
-from observer_simulator.websocket.frames import PAPER_CHANNELS, Channel, Widths
+from observer_simulator.websocket.frames import PAPER_CHANNELS, Channel, Pair, Widths
 from observer_simulator.websocket.session import Reaction, Session, Slot
 
 _LOG = logger(__name__)
@@ -32,6 +38,8 @@ _SOCKET_BYTES = 64 * 1024
 _WRITE_LIMIT = 64 * 1024
 _MISSED_KEEP_ALIVES = 2
 _ABNORMAL = 1006
+# The broker closes after these (broker reference, 6.7).
+_CLOSING = frozenset({"OPSP8996", "OPSP0011"})
 
 
 class WebsocketSide:
@@ -47,17 +55,20 @@ class WebsocketSide:
         self._broker = broker
         self._slot = Slot()
         self._participant = broker.clock.participant("simulator")
-        self._delivery = Delivery(broker.clock, self._participant)
+        self._faults = broker.faults
+        self._changed = asyncio.Event()
+        self._delivery = Delivery(broker.clock, self._participant, broker.faults)
         self._stack = AsyncExitStack()
         self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._aborting: set[asyncio.Task[None]] = set()
         paper = settings.environment is KisEnvironment.PAPER
         self._channels = PAPER_CHANNELS if paper else frozenset(Channel)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.callback(self._participant.leave)
-            for work in (self._delivery.run(), self._delivery.promise()):
+            for work in (self._delivery.run(), self._delivery.promise(), self._begin_faults()):
                 self._tasks.append(asyncio.create_task(work))
                 stack.push_async_callback(_cancelled, self._tasks[-1])
             self._server = await stack.enter_async_context(
@@ -65,6 +76,7 @@ class WebsocketSide:
                     self._converse,
                     sock=_listening(self._settings.host, self._settings.websocket_port),
                     create_connection=BrokerConnection,
+                    process_request=self._refuse_in_maintenance,
                     compression=None,
                     ping_interval=None,
                     write_limit=_WRITE_LIMIT,
@@ -84,9 +96,19 @@ class WebsocketSide:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self._delivery.clients)
+
     async def wait_failed(self) -> None:
         """Returns when the delivery has ended by an error, which leaving the context then raises."""
         await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+
+    def add_fault(self, fault: Fault) -> None:
+        """Takes a fault; one that begins now begins before this returns to its caller's caller."""
+        self._faults.add(fault)
+        self._changed.set()
 
     async def close_all(self) -> int:
         """Closes every connection with a close frame; returns how many."""
@@ -101,6 +123,52 @@ class WebsocketSide:
             client.connection.abort()
         return len(clients)
 
+    def half_open_all(self, until_ns: int) -> int:
+        """Lets nothing pass on any connection until an instant, at which they break; returns how many."""
+        clients = self._delivery.clients
+        for client in clients:
+            client.frozen = True
+            self._delivery.leave(client)
+            # Not even a close frame of the client is answered: the path is lost, not the other side.
+            client.connection.transport.pause_reading()
+            self._aborting.add(task := asyncio.create_task(self._abort_at(client, until_ns)))
+            task.add_done_callback(self._aborting.discard)
+        return len(clients)
+
+    async def _abort_at(self, client: Client, instant_ns: int) -> None:
+        await self._clock.sleep_until(instant_ns)
+        client.connection.abort()
+
+    async def _begin_faults(self) -> None:
+        """Begins each fault at its instant, until cancelled."""
+        while True:
+            self._changed.clear()
+            for fault in self._faults.due():
+                await self._begin(fault)
+            next_ns = self._faults.next_ns
+            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
+            if next_ns is not None:
+                waits.append(asyncio.ensure_future(self._clock.sleep_until(next_ns)))
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+
+    async def _begin(self, fault: Fault) -> None:
+        if fault.kind is Kind.CLOSE:
+            await self.close_all()
+        elif fault.kind in (Kind.ABORT, Kind.MAINTENANCE):
+            self.abort_all()
+        elif fault.kind is Kind.HALF_OPEN:
+            self.half_open_all(fault.to_ns)
+        _LOG.info("A fault has begun.", fault=fault.kind.value)
+
+    def _refuse_in_maintenance(self, connection: ServerConnection, _: WebsocketRequest) -> Response | None:
+        if any(self._faults.active(Kind.MAINTENANCE)):
+            return connection.respond(503, "maintenance")
+        return None
+
     async def _converse(self, connection: ServerConnection) -> None:
         assert isinstance(connection, BrokerConnection), "the server creates no other"
         client = self._admit(connection)
@@ -109,7 +177,7 @@ class WebsocketSide:
         try:
             async for message in connection:
                 text = message if isinstance(message, str) else message.decode(errors="replace")
-                if not self._react(client, client.session.receive(text)):
+                if not self._react(client, self._reaction(client, text)):
                     await connection.close()
         except ConnectionClosed:
             pass
@@ -128,7 +196,8 @@ class WebsocketSide:
             now_ns=self._clock.now_ns,
         )
         widths = Widths(self._settings.trade_width, self._settings.book_width)
-        client = Client(connection, session, Feed(self._broker.market, widths), account)
+        feed, damage = Feed(self._broker.market, widths), Damage(self._faults)
+        client = Client(connection, session, feed, account, damage)
         self._delivery.join(client)
         _LOG.info("A client has connected.", connection=account.number)
         return client
@@ -146,6 +215,27 @@ class WebsocketSide:
             close_code=code,
             records=client.account.records,
         )
+
+    def _reaction(self, client: Client, text: str) -> Reaction:
+        """Returns what a message leads to, faults included."""
+        request = messages.read_request(text)
+        if isinstance(request, messages.Outcome) or messages.is_keep_alive(text):
+            return client.session.receive(text)
+        where = {"channel": request.channel, "symbol": request.key}
+        held_by_another = self._slot.holder != client.account.number
+        if held_by_another and self._faults.strikes(Kind.IN_USE, **where):
+            return Reaction(messages.failure(request, messages.Outcome.IN_USE), close=True)
+        if request.type == messages.REGISTER:
+            refused = self._faults.strikes(Kind.REFUSE, **where)
+            if refused is not None:
+                code = refusal_of(refused)
+                return Reaction(messages.refusal(request, code), close=code in _CLOSING)
+        reaction = client.session.receive(text)
+        if request.type == messages.REGISTER and request.channel in self._channels:
+            client.damage.registered(Pair(Channel(request.channel), request.key))
+        if self._faults.strikes(Kind.DEAF, **where):
+            reaction = replace(reaction, reply="")
+        return reaction
 
     def _react(self, client: Client, reaction: Reaction) -> bool:
         """Sends an answer and does what it says; returns whether the connection stays open."""
@@ -166,12 +256,16 @@ class WebsocketSide:
             rest_ns = NANOSECONDS - (self._clock.monotonic_ns() - sent_at_ns)
             if rest_ns > 0:
                 await asyncio.sleep(rest_ns / NANOSECONDS)
-            if client.session.unanswered >= _MISSED_KEEP_ALIVES:
+            if not client.frozen and client.session.unanswered >= _MISSED_KEEP_ALIVES:
                 _LOG.warning("A client does not answer PINGPONG.", connection=client.account.number)
                 client.connection.abort()
                 return
+            if client.frozen or any(self._faults.active(Kind.MUTE)):
+                continue
             client.session.unanswered += 1
-            client.connection.hand_over([messages.keep_alive(self._clock.now()).encode()])
+            skew = sum(fault.seconds_off for fault in self._faults.active(Kind.CLOCK_SKEW))
+            told = self._clock.now() + timedelta(seconds=skew)
+            client.connection.hand_over([messages.keep_alive(told).encode()])
 
 
 def _listening(host: str, port: int) -> socket.socket:
