@@ -12,12 +12,11 @@ from collections.abc import Callable
 from datetime import date
 
 from observer_collector.market_hours import MarketHours
-from observer_collector.slots import Pair, choose_pairs
 from observer_core.clock import Clock
 from observer_core.errors import InputError
 from observer_core.logs import logger
 from observer_core.reference.universe import Universe, earlier_universe, read_universe
-from observer_core.settings import CollectorSettings, Paths
+from observer_core.settings import Paths
 
 # Real time: the file system has no other.
 _POLL_SECONDS = 5.0
@@ -31,22 +30,19 @@ class Planner:
 
     Args:
         paths: Where the universe files lie.
-        settings: Pinned symbols, channels and number of registrations.
         hours: The market's hours.
         clock: The process's clock.
-        adopt: Takes a new universe and its pairs.
+        adopt: Takes a new universe.
     """
 
     def __init__(
         self,
         paths: Paths,
-        settings: CollectorSettings,
         hours: MarketHours,
         clock: Clock,
-        adopt: Callable[[Universe, tuple[Pair, ...]], None],
+        adopt: Callable[[Universe], None],
     ) -> None:
         self._paths = paths
-        self._settings = settings
         self._hours = hours
         self._clock = clock
         self._adopt = adopt
@@ -102,13 +98,5 @@ class Planner:
     def _put_in_force(self, universe: Universe, *, fallback: bool) -> None:
         self.universe, self.fallback, self._problem = universe, fallback, ""
         self.waiting_for = None if not fallback else self.waiting_for
-        pairs = choose_pairs(
-            universe,
-            pinned=self._settings.pinned_symbols,
-            channels=self._settings.channels,
-            registrations=self._settings.registrations,
-        )
-        _log.info(
-            "Universe in force.", day=f"{universe.day}", symbols=universe.size, registrations=len(pairs)
-        )
-        self._adopt(universe, pairs)
+        _log.info("Universe in force.", day=f"{universe.day}", symbols=universe.size)
+        self._adopt(universe)

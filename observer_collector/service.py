@@ -11,23 +11,29 @@ import asyncio
 import contextlib
 import gc
 import signal
+from collections.abc import Sequence
 from random import Random
 
 import httpx
 
-from observer_collector.http import Answers, application, serving
-from observer_collector.intake import Intake
-from observer_collector.journals import open_journals
+from observer_collector.contracts.watch import ContractWatch, cadence_of
+from observer_collector.http.metrics import exposition
+from observer_collector.http.server import Answers, application, serving
+from observer_collector.http.status import Service
 from observer_collector.lock import WriterLock
 from observer_collector.market_hours import MarketHours
-from observer_collector.metrics import exposition
 from observer_collector.moments import Moment
 from observer_collector.promise import Promise, PromisingClient
-from observer_collector.status import Service
+from observer_collector.recording.clock_offset import ClockComparison
+from observer_collector.recording.intake import Intake
+from observer_collector.recording.journals import open_journals
+from observer_collector.reporting.reporter import Reporter
+from observer_collector.slots.plan import SlotRules
+from observer_collector.slots.rules import check_addresses, records_nxt, slot_rules, sweep_symbols
 from observer_collector.stopping import deliberate_error, unless_stopped
 from observer_core import logs
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url
-from observer_core.brokers.kis.limiter import RequestLimiter
+from observer_core.brokers.kis.limiter import RequestLimiter, limiter_file
 from observer_core.brokers.kis.oauth import KisOAuth
 from observer_core.brokers.kis.rest import KisRestClient
 from observer_core.brokers.kis.tokens import TokenStore
@@ -44,17 +50,18 @@ _WATCH_SECONDS = 0.25
 _log = logs.logger(__name__)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, *, verification: Sequence[str] = ()) -> int:
     """Runs the collector until SIGTERM or SIGINT.
 
     Args:
         settings: All settings.
+        verification: The command that verifies the execution contracts and prints JSON; none where empty.
 
     Returns:
         The exit status, 0.
 
     Raises:
-        ConfigurationError: A mount, a key or the port is missing or wrong.
+        ConfigurationError: A mount, a key, an address, a registration or the port is missing or wrong.
         StorageError: The disk took no more at the stop.
     """
     paths = Paths(settings.paths)
@@ -62,8 +69,10 @@ def run(settings: Settings) -> int:
     _require_keys(settings.kis)
     logs.configure(settings.service, program=PROGRAM, folder=settings.paths.system_log_dir)
     clock = open_clock(settings.service.clock)
+    if clock.is_virtual:
+        logs.tell_market_time(lambda: clock.now().isoformat(timespec="milliseconds"))
     try:
-        asyncio.run(serve(settings, clock))
+        asyncio.run(serve(settings, clock, verification=verification))
     except BaseExceptionGroup as group:
         error = deliberate_error(group)
         if error is None:
@@ -72,21 +81,33 @@ def run(settings: Settings) -> int:
     return 0
 
 
-async def serve(settings: Settings, clock: Clock, stop: asyncio.Event | None = None) -> None:
+async def serve(
+    settings: Settings,
+    clock: Clock,
+    stop: asyncio.Event | None = None,
+    *,
+    verification: Sequence[str] = (),
+) -> None:
     """Runs the collector inside an event loop.
 
     Args:
         settings: All settings.
         clock: The process's clock.
         stop: Ends it; the signals SIGTERM and SIGINT where None.
+        verification: The command that verifies the execution contracts; none where empty.
     """
+    rules = _checked(settings)
     stop = _on_signals() if stop is None else stop
     paths, promise = Paths(settings.paths), Promise(clock)
     async with PromisingClient(promise, base_url=rest_url(settings.kis), timeout=TIMEOUT) as http:
         client = _client(http, settings.kis, paths, clock)
+        comparison = ClockComparison(clock)
+        comparison.watch(http)
+        contracts = ContractWatch(verification, cadence_of(settings, clock), clock)
         service = Service(
             clock=clock,
-            hours=MarketHours(MarketCalendar()),
+            paths=paths,
+            hours=MarketHours(MarketCalendar(), nxt=records_nxt(rules)),
             lock=WriterLock(
                 (paths.collector_lock(client.tokens.fingerprint), paths.shard_lock(settings.collector.shard)),
                 settings.pod,
@@ -94,16 +115,31 @@ async def serve(settings: Settings, clock: Clock, stop: asyncio.Event | None = N
             ),
             tokens=client.tokens,
             started=Moment.now(clock),
+            contracts=contracts,
+            breaches=contracts.breaches,
         )
-        answers = Answers(service.readiness, service.status, lambda: exposition(service))
-        async with serving(application(clock, answers), settings.service.port):
+        reporter = Reporter(settings, service)
+        answers = Answers(service.readiness, service.status, lambda: exposition(service, reporter))
+        async with serving(application(clock, answers), settings.service.host, settings.service.port):
             watching = asyncio.create_task(_watch(service, stop))
+            reporting = asyncio.create_task(reporter.run())
+            reporting.add_done_callback(_tell_failure)
+            verifying = asyncio.create_task(contracts.run())
             try:
                 if await _become_writer(service.lock, stop):
-                    await _write(settings, service, client, promise, stop)
+                    await _write(settings, service, client, stop, promise=promise, comparison=comparison)
             finally:
                 watching.cancel()
+                reporting.cancel()
+                verifying.cancel()
+                await asyncio.wait([reporting, verifying])
                 service.lock.release()
+
+
+def _tell_failure(reporting: asyncio.Task[None]) -> None:
+    """Tells a defect of the reporting, which must not end the intake; the outside watcher notices it too."""
+    if not reporting.cancelled() and (error := reporting.exception()) is not None:
+        _log.error("The collector no longer reports by itself.", exc_info=error)
 
 
 async def _watch(service: Service, stop: asyncio.Event) -> None:
@@ -124,7 +160,13 @@ async def _become_writer(lock: WriterLock, stop: asyncio.Event) -> bool:
 
 
 async def _write(
-    settings: Settings, service: Service, client: KisRestClient, promise: Promise, stop: asyncio.Event
+    settings: Settings,
+    service: Service,
+    client: KisRestClient,
+    stop: asyncio.Event,
+    *,
+    promise: Promise,
+    comparison: ClockComparison,
 ) -> None:
     clock = service.clock
     journals = await unless_stopped(
@@ -133,7 +175,15 @@ async def _write(
     if journals is None:
         return
     promise.join()
-    intake = Intake(settings, journals, client, hours=service.hours, promise=promise, clock=clock)
+    intake = Intake(
+        settings,
+        journals,
+        client,
+        hours=service.hours,
+        promise=promise,
+        clock=clock,
+        comparison=comparison,
+    )
     service.intake = intake
     _log.info("This process is the writer.", shard=settings.collector.shard)
     gc.collect()
@@ -147,11 +197,13 @@ async def _write(
 
 
 def _client(http: httpx.AsyncClient, settings: KisSettings, paths: Paths, clock: Clock) -> KisRestClient:
+    tokens = TokenStore(paths.token_cache, settings, KisOAuth(http, settings, clock), clock)
+    pace = limiter_file(paths.token_cache, tokens.fingerprint)
     return KisRestClient(
         http,
         settings,
-        tokens=TokenStore(paths.token_cache, settings, KisOAuth(http, settings, clock), clock),
-        limiter=RequestLimiter(clock, requests_per_second(settings)),
+        tokens=tokens,
+        limiter=RequestLimiter(pace, clock, requests_per_second(settings)),
         clock=clock,
         random=Random(),  # noqa: S311  (a pause between attempts is no secret)
     )
@@ -163,6 +215,13 @@ def _on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def _checked(settings: Settings) -> SlotRules:
+    """Returns the rules of the slots, once every setting that is read later has been found usable."""
+    check_addresses(settings.kis)
+    sweep_symbols(settings.collector)
+    return slot_rules(settings.collector, settings.kis)
 
 
 def _require_keys(settings: KisSettings) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from observer_collector.service import run as run_service
 from observer_core.settings import Settings
+
+# In a process of its own: a slow or hanging verification must not hold up the intake's event loop.
+VERIFICATION = (sys.executable, "-m", "observer", "contracts", "verify", "--runtime", "--format", "json")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,4 +23,4 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(_: argparse.Namespace) -> int:
     """Runs the collector and returns its exit status."""
-    return run_service(Settings.load())
+    return run_service(Settings.load(), verification=VERIFICATION)

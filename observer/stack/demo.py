@@ -175,6 +175,9 @@ def _plan(folder: StackFolder, settings: DemoSettings) -> Plan:
         settings={
             "OBSERVER_SWING_INTERVAL_SECONDS": str(settings.swing_interval_seconds),
             "LOG_LEVEL": "INFO",
+            # A trigger changes what is registered at an instant that depends on the machine; each run of the
+            # demo has the same counts.
+            "OBSERVER_TRIGGER_SYMBOLS": "0",
         },
         real_broker=None,
         database=None,

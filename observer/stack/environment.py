@@ -22,6 +22,7 @@ from observer_core.settings import (
     CollectorSettings,
     DatabaseSettings,
     KisSettings,
+    KiwoomSettings,
     ServiceSettings,
     UniverseSettings,
     variables,
@@ -33,7 +34,7 @@ _OF_THE_MACHINE = (
     "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
 )  # fmt: skip
 
-_FOREIGN = ("KIS_", "DB_", "OBSERVER_", "DAGSTER_", "PG")
+_FOREIGN = ("KIS_", "KIWOOM_", "DB_", "OBSERVER_", "DAGSTER_", "PG")
 
 # Lengths as documented (broker reference, 2.1).
 _APP_KEY_LENGTH = 36
@@ -92,8 +93,8 @@ def given_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def given_broker(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the access to the real broker that the operator has set."""
-    names = [variable.name for variable in variables(KisSettings)]
+    """Returns the access to the real brokers that the operator has set."""
+    names = [variable.name for variable in variables(KisSettings, KiwoomSettings)]
     return {name: environment[name] for name in names if environment.get(name)}
 
 
@@ -123,6 +124,9 @@ def simulated_broker(keys: SimulatedKeys, *, http_port: int, websocket_port: int
         "KIS_REST_URL": f"http://{LOOPBACK}:{http_port}",
         "KIS_WEBSOCKET_URL": f"ws://{LOOPBACK}:{websocket_port}",
         "KIS_MASTER_URL": f"http://{LOOPBACK}:{http_port}/common/master/",
+        "KIWOOM_REST_URL": f"http://{LOOPBACK}:{http_port}",
+        "KIWOOM_APP_KEY": keys.app_key,
+        "KIWOOM_APP_SECRET": keys.app_secret,
     }
 
 
@@ -133,6 +137,8 @@ def simulator(
     return {
         "OBSERVER_SIMULATOR_APP_KEY": keys.app_key,
         "OBSERVER_SIMULATOR_APP_SECRET": keys.app_secret,
+        "OBSERVER_SIMULATOR_KIWOOM_APP_KEY": keys.app_key,
+        "OBSERVER_SIMULATOR_KIWOOM_APP_SECRET": keys.app_secret,
         "OBSERVER_SIMULATOR_HTTP_PORT": str(http_port),
         "OBSERVER_SIMULATOR_WEBSOCKET_PORT": str(websocket_port),
         "OBSERVER_SIMULATOR_STATE_FILE": str(folder.folder / "simulator.json"),

@@ -89,7 +89,11 @@ class Programs:
 
     def collector(self) -> Program:
         """The collector; ready when it is alive: it becomes ready to serve as the market allows."""
-        variables = {**self._observed, "SERVICE_PORT": str(self._ports.collector)}
+        variables = {
+            "SERVICE_HOST": LOOPBACK,
+            **self._observed,
+            "SERVICE_PORT": str(self._ports.collector),
+        }
         health = f"http://{LOOPBACK}:{self._ports.collector}{HEALTH_PATH}"
         return self._program(COLLECTOR, ("observer", "collector"), variables, self._answers(health))
 

@@ -7,7 +7,7 @@ import pytest
 from observer_collector.market_hours import MarketHours
 from observer_collector.planner import Planner
 from observer_core.clock import KST, StepClock
-from observer_core.settings import CollectorSettings, Paths, Settings
+from observer_core.settings import Paths, Settings
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 9, 14), date(2026, 9, 15), date(2026, 9, 18)
 
@@ -22,10 +22,9 @@ class Desk:
         self._write = universe_file
         self.planner = Planner(
             self.paths,
-            CollectorSettings.load({}),
             MarketHours(calendar),
             self.clock,
-            lambda universe, pairs: self.adopted.append((universe.day, len(pairs))),
+            lambda universe: self.adopted.append(universe.day),
         )
 
     def write(self, day):
@@ -50,7 +49,7 @@ async def test_the_days_universe_is_waited_for(desk):
     assert desk.planner.waiting_for == TUESDAY
     desk.write(TUESDAY)
     desk.planner.look()
-    assert desk.adopted == [(TUESDAY, 40)]
+    assert desk.adopted == [TUESDAY]
     assert (desk.planner.fallback, desk.planner.waiting_for) == (False, None)
 
 
@@ -58,13 +57,13 @@ async def test_an_earlier_universe_takes_the_place_of_a_missing_one(desk):
     """From the opening auction on, visibly; and the day's own takes over as soon as it is there."""
     desk.write(MONDAY)
     await desk.look("2026-09-15T08:30:00")
-    assert desk.adopted == [(MONDAY, 40)]
+    assert desk.adopted == [MONDAY]
     assert (desk.planner.fallback, desk.planner.waiting_for) == (True, TUESDAY)
     desk.planner.look()
     assert len(desk.adopted) == 1
     desk.write(TUESDAY)
     await desk.look("2026-09-15T09:30:00")
-    assert desk.adopted[-1] == (TUESDAY, 40)
+    assert desk.adopted[-1] == TUESDAY
     assert (desk.planner.fallback, desk.planner.waiting_for) == (False, None)
 
 
@@ -74,7 +73,7 @@ async def test_without_any_universe_the_planner_keeps_looking(desk):
     assert desk.planner.waiting_for == TUESDAY
     desk.write(TUESDAY)
     desk.planner.look()
-    assert desk.adopted == [(TUESDAY, 40)]
+    assert desk.adopted == [TUESDAY]
 
 
 async def test_a_damaged_universe_counts_as_a_missing_one(desk):
@@ -83,7 +82,7 @@ async def test_a_damaged_universe_counts_as_a_missing_one(desk):
     await desk.look("2026-09-15T08:00:00")
     assert desk.adopted == []
     await desk.look("2026-09-15T09:00:00")
-    assert desk.adopted == [(MONDAY, 40)]
+    assert desk.adopted == [MONDAY]
 
 
 async def test_day_follows_day_over_a_weekend(desk):
@@ -92,9 +91,9 @@ async def test_day_follows_day_over_a_weekend(desk):
     await desk.look("2026-09-18T07:40:00")
     await desk.look("2026-09-18T21:00:00")
     await desk.look("2026-09-20T12:00:00")
-    assert desk.adopted == [(FRIDAY, 40)]
+    assert desk.adopted == [FRIDAY]
     assert desk.planner.waiting_for == date(2026, 9, 21)
     assert desk.planner.universe.day == FRIDAY
     desk.write(date(2026, 9, 21))
     await desk.look("2026-09-21T07:35:00")
-    assert desk.adopted[-1] == (date(2026, 9, 21), 40)
+    assert desk.adopted[-1] == date(2026, 9, 21)

@@ -97,11 +97,11 @@ async def test_metrics_are_read_by_prometheus(world, collector):
         for sample in family.samples
     }
     assert value["observer_records_total",] == status["counters"]["scalp_records"]
-    assert value["observer_registrations", "confirmed"] == 40
+    assert value["observer_registrations", "confirmed"] == 41
     assert value["observer_connection_open",] == 1
     assert value["observer_writer",] == 1
     assert value["observer_ready",] == 1
-    assert value["observer_holes_total",] == 0
+    assert value["observer_holes_total", "continuous"] == 0
     assert value["observer_journal_writable", "scalp"] == 1
     assert value["observer_universe_symbols",] == 60
 

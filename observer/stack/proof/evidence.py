@@ -34,16 +34,17 @@ _SCHEMA = pl.Schema(
     }
 )
 
-TRADES, BOOKS, SWING, EVENTS, OTHER = (
-    "scalp_trades", "scalp_quotes", "swing_snapshots", "market_events", "raw_records"
+TRADES, BOOKS, SWING, EVENTS, BACKFILL, OTHER = (
+    "scalp_trades", "scalp_quotes", "swing_snapshots", "market_events", "backfill_trades", "raw_records"
 )  # fmt: skip
 _TABLES = {
     "H0STCNT0": TRADES, "H0NXCNT0": TRADES, "H0UNCNT0": TRADES,
     "H0STASP0": BOOKS, "H0NXASP0": BOOKS, "H0UNASP0": BOOKS,
     "FHKST11300006": SWING,
+    "FHPST01060000": BACKFILL,
     "H0STMKO0": EVENTS, "H0NXMKO0": EVENTS, "H0UNMKO0": EVENTS,
 }  # fmt: skip
-RECORD_TABLES = (TRADES, BOOKS, SWING, EVENTS, OTHER)
+RECORD_TABLES = (TRADES, BOOKS, SWING, EVENTS, BACKFILL, OTHER)
 WAREHOUSE_TABLES = (TRADES, SWING, EVENTS)
 _BARS = "bars_1m"
 _GAPS = "gaps"

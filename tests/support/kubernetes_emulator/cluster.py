@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
@@ -35,6 +36,7 @@ KINDS = {
     "StatefulSet": ("apps/v1", "statefulsets", True),
     "DaemonSet": ("apps/v1", "daemonsets", True),
     "CronJob": ("batch/v1", "cronjobs", True),
+    "Job": ("batch/v1", "jobs", True),
     "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies", True),
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets", True),
     "Role": ("rbac.authorization.k8s.io/v1", "roles", True),
@@ -52,6 +54,7 @@ class Cluster:
         answers: What a pod answers on HTTP: status and body by path, given the pod's name.
         free_gib: Free space of the node's disk.
         replaces: Whether deleted pods get successors that become ready.
+        logs: What the containers of a pod have printed, by the pod's name.
     """
 
     unsealed: dict[str, str]
@@ -61,6 +64,7 @@ class Cluster:
     objects: dict[str, list[Object]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     unknown_kinds: set[str] = field(default_factory=set)
     generation: int = 0
+    logs: dict[str, Path] = field(default_factory=dict)
 
     def of(self, kind: str, name: str, namespace: str = NAMESPACE) -> Object:
         """Returns an object; an error where there is none."""
@@ -260,6 +264,21 @@ class Cluster:
         ]
         disk = {"capacityBytes": 100 * GIB, "availableBytes": int(self.free_gib * GIB)}
         return {"node": {"nodeName": NODE, "fs": disk}, "pods": [{"podRef": {}, "volume": used}]}
+
+    def warn(self, kind: str, name: str, namespace: str, reason: str, message: str) -> None:
+        """Adds a warning about an object to the events."""
+        about = {"kind": kind, "name": name, "namespace": namespace}
+        self.generation += 1
+        self.put(
+            "Event",
+            f"{name}.{self.generation:x}",
+            namespace,
+            involvedObject=about,
+            type="Warning",
+            reason=reason,
+            message=message,
+            count=1,
+        )
 
     def delete_pod(self, name: str, namespace: str) -> Object:
         """Deletes a pod as the API does; its controller makes another."""

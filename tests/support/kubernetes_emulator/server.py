@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from kubernetes_emulator.cluster import KINDS, Cluster, Object
+from kubernetes_emulator.cluster import KINDS, STARTED, Cluster, Object
+from kubernetes_emulator.jobs import create_job, delete_job, delete_pod_of_job, is_pod_of_job
 from kubernetes_emulator.rights import Request, Rights
 
 _PLURALS = {plural: kind for kind, (_, plural, _) in KINDS.items()}
@@ -37,6 +38,7 @@ class Server:
     Attributes:
         faults: What goes wrong, by a pattern of paths: a status, seconds to wait (as a float), or `hang up`.
         requests: Method and path of each request.
+        asked: The same in the words of RBAC, for requests about resources.
         rights: What the account may do; None for everything.
         program: What runs in a container in place of Python; empty for Python itself.
     """
@@ -49,6 +51,7 @@ class Server:
         self._tls = tls
         self.faults: dict[str, Fault] = {}
         self.requests: list[tuple[str, str]] = []
+        self.asked: list[Request] = []
         self.rights: Rights | None = None
         self.program = ""
         self.port = 0
@@ -127,7 +130,9 @@ class Server:
         match = _PATH.fullmatch(path)
         namespaces = re.fullmatch(r"/api/v1/namespaces/([^/]+)", path)
         if namespaces:
-            if self.rights and not self.rights.allow(Request("get", "", "namespaces", namespaces[1], "")):
+            if self.rights and not self.rights.allow(
+                Request("get", "", "namespaces", namespaces[1], namespaces[1])
+            ):
                 return _status(403, "namespaces is forbidden")
             return self._one("Namespace", namespaces[1], "")
         kind = _PLURALS.get(match["plural"]) if match else None
@@ -140,20 +145,42 @@ class Server:
             return _status(403, f"{kind.lower()}s is forbidden")
         if match["rest"]:
             return await self._below(request, kind, match["name"], namespace, match["rest"])
+        if match["name"] is None and request.method == "POST":
+            return self._create(kind, namespace, await request.json())
         if match["name"] is None:
             return self._list(request, kind, namespace)
         if request.method == "DELETE":
-            return web.json_response(self.cluster.delete_pod(match["name"], namespace))
+            return self._delete(request, kind, match["name"], namespace)
         return self._one(kind, match["name"], namespace)
 
     def _allows(self, request: web.Request, match: re.Match[str], namespace: str) -> bool:
-        if self.rights is None:
-            return True
         name = (match["name"] or "").partition(":")[0]
-        verb = {"DELETE": "delete", "GET": "get" if name else "list"}[request.method]
+        verb = {"DELETE": "delete", "GET": "get" if name else "list", "POST": "create"}[request.method]
         below = f"/{match['rest'].split('/')[1]}" if match["rest"] else ""
         group = (match["group"] or "").partition("/")[0]
-        return self.rights.allow(Request(verb, group, match["plural"] + below, name, namespace))
+        asked = Request(verb, group, match["plural"] + below, name, namespace)
+        self.asked.append(asked)
+        return self.rights is None or self.rights.allow(asked)
+
+    def _create(self, kind: str, namespace: str, document: Object) -> web.Response:
+        name = document["metadata"]["name"]
+        if kind != "Job":
+            return _status(405, f"this API creates Jobs only, not {kind}")
+        if self.cluster.find(kind, name, namespace):
+            return _status(409, f'jobs.batch "{name}" already exists')
+        return web.json_response(create_job(self.cluster, document, namespace), status=201)
+
+    def _delete(self, request: web.Request, kind: str, name: str, namespace: str) -> web.Response:
+        found = self.cluster.find(kind, name, namespace)
+        if found is None:
+            return _status(404, f'{kind.lower()}s "{name}" not found')
+        if kind == "Job":
+            # What batch/v1 does where nobody says, for compatibility with its first clients.
+            policy = request.query.get("propagationPolicy", "Orphan")
+            return web.json_response(delete_job(self.cluster, found, policy))
+        if is_pod_of_job(found):
+            return web.json_response(delete_pod_of_job(found))
+        return web.json_response(self.cluster.delete_pod(name, namespace))
 
     def _one(self, kind: str, name: str, namespace: str) -> web.Response:
         found = self.cluster.find(kind, name, namespace)
@@ -170,6 +197,7 @@ class Server:
             for thing in self.cluster.objects[kind]
             if (not KINDS[kind][2] or thing["metadata"]["namespace"] == namespace)
             and selector.items() <= thing["metadata"].get("labels", {}).items()
+            and _has_fields(thing, request.query.get("fieldSelector", ""))
         ]
         first, size = int(request.query.get("continue", "0")), int(request.query.get("limit", "500"))
         page, rest = found[first : first + size], found[first + size :]
@@ -183,15 +211,27 @@ class Server:
     ) -> web.StreamResponse:
         if kind == "Node" and rest == "/proxy/stats/summary":
             return web.json_response(self.cluster.summary())
+        if kind == "Job" and rest == "/status":
+            return self._one(kind, name, namespace)
         pod, _, port = name.partition(":")
         if kind != "Pod" or self.cluster.find("Pod", pod, namespace) is None:
             return _status(404, "not found")
+        if rest == "/log":
+            return self._log(request, pod)
         if rest == "/exec":
             return await self._run(request)
         if rest.startswith("/proxy/") and port == "8000":
             status, body = self.cluster.answers(pod, rest.removeprefix("/proxy"))
             return web.json_response(body, status=status)
         return _status(503, "error trying to reach service: connection refused")
+
+    def _log(self, request: web.Request, pod: str) -> web.Response:
+        path = self.cluster.logs.get(pod)
+        if path is None:
+            return _status(400, f'container in pod "{pod}" is waiting to start')
+        lines = path.read_text(errors="replace").splitlines()[-int(request.query.get("tailLines", "10000")) :]
+        stamp = f"{STARTED} " if request.query.get("timestamps") == "true" else ""
+        return web.Response(text="".join(f"{stamp}{line}\n" for line in lines))
 
     async def _run(self, request: web.Request) -> web.StreamResponse:
         """Runs the command on this machine, with the container's folders where they really lie."""
@@ -223,6 +263,18 @@ class Server:
             return b"\0", b"\0"
         path, folder = next(iter(self.folders.items()))
         return str(folder.parent).encode(), str(Path(path).parent).encode()
+
+
+def _has_fields(thing: Object, selector: str) -> bool:
+    """Tells whether an object fits a field selector such as `involvedObject.name=pod-1`."""
+    for part in filter(None, selector.split(",")):
+        path, _, wanted = part.partition("=")
+        value: Any = thing
+        for step in path.split("."):
+            value = value.get(step, {})
+        if value != wanted:
+            return False
+    return True
 
 
 def _status(status: int, message: str) -> web.Response:

@@ -1,0 +1,1 @@
+"""The execution contracts of the running container."""

@@ -1,0 +1,1 @@
+"""From what was received to lines of the journal."""

@@ -1,0 +1,269 @@
+"""From a received message to lines of the journal.
+
+Invariant: every data frame leaves as many lines as it has records, or one line with the whole frame
+where it cannot be split; nothing is judged and nothing dropped here. A hole follows the trade that
+revealed it in the same segment. Secrets of the broker's control messages are in no line.
+
+This is the hot path: it costs a few microseconds a record, awaits nothing and logs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from observer_collector.recording.flows import Flows
+from observer_collector.recording.unknown import KNOWN, Unknown
+from observer_collector.slots.registrations import Pair
+from observer_collector.texts import LONGEST_KEY, compact_json, label
+from observer_core.accounting import Finding, Hole, Reset, Severity, VolumeContinuity, hole_of
+from observer_core.brokers.kis.catalogue import CHANNELS, Kind
+from observer_core.brokers.kis.frames import (
+    Acknowledgement,
+    DataFrame,
+    KeepAlive,
+    Refusal,
+    parse_message,
+    split_records,
+)
+from observer_core.clock import Clock
+from observer_core.errors import FrameError
+from observer_core.journal import (
+    CONTROL_CHANNEL,
+    WHOLE_FRAME,
+    ControlKind,
+    EpochStore,
+    JournalWriter,
+    LineBuilder,
+    Received,
+    is_plain_bytes,
+)
+from observer_core.journal.open_segment import OpenSegment
+from observer_core.logs import HIDDEN, logger, redact
+
+PROVIDER = "kis"
+TRADE_CHANNELS = frozenset(name for name, channel in CHANNELS.items() if channel.kind is Kind.TRADE)
+
+# The channel of a frame that does not even tell its channel.
+UNREADABLE_CHANNEL = "_unreadable"
+
+_RETRY_SECONDS = 1.0
+
+_log = logger(__name__)
+
+_SECRETS = re.compile(r'("(?:iv|key|approval_key|appkey|appsecret|secretkey)"\s*:\s*")[^"]*')
+
+
+async def durable_epoch(epochs: EpochStore) -> int:
+    """Returns a new epoch; waits while the disk takes none."""
+    while True:
+        try:
+            return epochs.next()
+        except OSError as error:
+            _log.error("An epoch cannot be written; it is tried again.", error=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+class Recorder:
+    """The records of one shard's connections.
+
+    Args:
+        writer: The scalp track.
+        epochs: Numbers of the connections.
+        continuity: The volume accounting.
+        clock: Receive times of control records.
+        shard: The shard.
+    """
+
+    def __init__(
+        self,
+        writer: JournalWriter,
+        epochs: EpochStore,
+        continuity: VolumeContinuity,
+        clock: Clock,
+        *,
+        shard: str,
+    ) -> None:
+        self._writer = writer
+        self._epochs = epochs
+        self._continuity = continuity
+        self._clock = clock
+        self._lines = LineBuilder(PROVIDER, shard)
+        self._frame = 0
+        self._rejoined: dict[Pair, int] = {}
+        self._released: set[Pair] = set()
+        self.unknown = Unknown()
+        self.epoch = 0
+        self.flows = Flows()
+        self.messages = 0
+        self.last_wall_ns = 0
+        self.last_data: Received | None = None
+        self.records = 0
+        self.whole_frames = 0
+        self.hole_shares = 0
+        self.hole_alarms = 0
+        self.on_hole: Callable[[Hole], None] = lambda _: None
+        self.holes_in: Counter[str] = Counter()
+        self.controls: Counter[ControlKind] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.resets = 0
+
+    @property
+    def holes(self) -> int:
+        """Holes of all phases of the market."""
+        return self.holes_in.total()
+
+    async def begin_epoch(self) -> None:
+        """Begins the lines of a new connection; waits while the disk takes no new epoch."""
+        self.epoch = await durable_epoch(self._epochs)
+        self._frame = 0
+        self.flows.clear()
+
+    def message(
+        self, data: bytes, wall_ns: int, mono_ns: int
+    ) -> Acknowledgement | Refusal | KeepAlive | None:
+        """Takes a message of the broker; returns it where it is for the session.
+
+        Args:
+            data: The message as received.
+            wall_ns: Receive time on the clock, taken before anything else.
+            mono_ns: Receive time, monotonic.
+        """
+        self.messages += 1
+        self.last_wall_ns = wall_ns
+        self._frame += 1
+        received = Received(self.epoch, self._frame, wall_ns, mono_ns)
+        plain = is_plain_bytes(data)
+        text = data.decode("ascii") if plain else data.decode("utf-8", "surrogateescape")
+        channel = UNREADABLE_CHANNEL
+        try:
+            message = parse_message(text)
+            if not isinstance(message, DataFrame):
+                return message
+            channel = message.channel
+            if channel not in CHANNELS:
+                channel = label(channel) or UNREADABLE_CHANNEL
+            records = split_records(message)
+        except FrameError:
+            self._whole_frame(received, channel, text)
+        else:
+            self._data(received, channel, records, plain=plain)
+        return None
+
+    def control(self, kind: ControlKind, payload: Mapping[str, Any]) -> None:
+        """Writes a control record."""
+        if kind is ControlKind.REFUSE:
+            self.refusals[str(payload["code"])] += 1
+        self._frame += 1
+        received = Received(self.epoch, self._frame, self._clock.now_ns(), self._clock.monotonic_ns())
+        if kind is ControlKind.ACKNOWLEDGE:
+            self._acknowledged(payload, received.wall_ns)
+        self._control(self._writer.segment_for(received.wall_ns), received, kind, payload)
+
+    def _acknowledged(self, payload: Mapping[str, Any], wall_ns: int) -> None:
+        """Follows what the broker holds: between a release and the next registration nobody listens.
+
+        A trade that was sent before the release may come after the slot was planned anew, so the plan's
+        own instant (`rejoins`) can lie before the last trade.
+        """
+        pair = Pair(str(payload["channel"]), str(payload["symbol"]))
+        if payload["action"] == "release":
+            self._released.add(pair)
+        elif pair in self._released:
+            self._released.remove(pair)
+            self.rejoins(pair, wall_ns)
+
+    def rejoins(self, pair: Pair, now_ns: int) -> None:
+        """States that a symbol is watched again: what it traded in between is no loss of ours."""
+        if self._continuity.account(pair.channel, pair.symbol) is not None:
+            self._rejoined[pair] = now_ns
+
+    def rows(self, channel: str, symbol: str, rows: Sequence[str]) -> None:
+        """Writes the rows of an answer by REST, as one more message of the present epoch.
+
+        Args:
+            channel: The request's `tr_id`.
+            symbol: What was asked for.
+            rows: Each as JSON text.
+        """
+        self._frame += 1
+        received = Received(self.epoch, self._frame, self._clock.now_ns(), self._clock.monotonic_ns())
+        segment = self._writer.segment_for(received.wall_ns)
+        for index, row in enumerate(rows):
+            segment.append(self._lines.any(received, index, channel, symbol, row), received, channel, symbol)
+        self.records += len(rows)
+
+    def hole(self, hole: Hole) -> None:
+        """Writes a hole that was found earlier and whose control record was lost."""
+        self._count(hole)
+        self.control(ControlKind.HOLE, hole.to_json())
+
+    def _data(self, received: Received, channel: str, records: list[str], *, plain: bool) -> None:
+        segment = self._writer.segment_for(received.wall_ns)
+        build = self._lines.plain if plain else self._lines.any
+        is_trade = channel in TRADE_CHANNELS
+        width = records[0].count("^") + 1
+        if (channel, width) not in KNOWN:
+            self.unknown.frame(channel, width)
+        count, observe, wall_ns = self.flows.count, self._continuity.observe, received.wall_ns
+        for index, record in enumerate(records):
+            key = record.partition("^")[0]
+            if not plain or len(key) > LONGEST_KEY:
+                key = label(key)
+            segment.append(build(received, index, channel, key, record), received, channel, key)
+            count(channel, key, wall_ns)
+            if is_trade and (finding := observe(channel, record, wall_ns)) is not None:
+                self._report(segment, received, finding)
+        self.records += len(records)
+        self.last_data = received
+
+    def _whole_frame(self, received: Received, channel: str, text: str) -> None:
+        if text.startswith("{"):
+            text = redact(_SECRETS.sub(rf"\1{HIDDEN}", text))
+        segment = self._writer.segment_for(received.wall_ns)
+        segment.append(self._lines.any(received, WHOLE_FRAME, channel, "", text), received, channel, "")
+        self.records += 1
+        self.whole_frames += 1
+
+    def _report(self, segment: OpenSegment, received: Received, finding: Finding) -> None:
+        if isinstance(finding, Reset):
+            self.resets += 1
+            self._follow(segment, received, ControlKind.RESET, finding.to_json())
+        hole = hole_of(finding)
+        if hole is None:
+            return
+        if self._was_unwatched(hole):
+            # Nobody listened, so nothing is at fault.
+            told = {**hole.to_json(), "severity": Severity.REPORT}
+            self._follow(segment, received, ControlKind.UNWATCHED, told)
+        else:
+            self._count(hole)
+            self._follow(segment, received, ControlKind.HOLE, hole.to_json())
+
+    def _follow(
+        self, segment: OpenSegment, received: Received, kind: ControlKind, payload: Mapping[str, Any]
+    ) -> None:
+        """Writes a control record behind the record that gave rise to it."""
+        self._frame += 1
+        self._control(segment, received._replace(frame=self._frame), kind, payload)
+
+    def _was_unwatched(self, hole: Hole) -> bool:
+        """Returns whether a break lies over the time in which its symbol held no slot."""
+        rejoined_ns = self._rejoined.pop(Pair(hole.channel, hole.symbol), 0)
+        return hole.last_good_ns < rejoined_ns <= hole.first_seen_ns
+
+    def _count(self, hole: Hole) -> None:
+        self.holes_in[hole.phase] += 1
+        self.hole_alarms += hole.severity is Severity.ALARM
+        self.on_hole(hole)
+        self.hole_shares += hole.shares
+
+    def _control(
+        self, segment: OpenSegment, received: Received, kind: ControlKind, payload: Mapping[str, Any]
+    ) -> None:
+        self.controls[kind] += 1
+        line = self._lines.any(received, 0, CONTROL_CHANNEL, kind.value, compact_json(payload))
+        segment.append(line, received, CONTROL_CHANNEL, kind.value)

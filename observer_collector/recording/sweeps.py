@@ -1,0 +1,288 @@
+"""Sweeps over the whole universe (broker reference, 4.9).
+
+Invariant: while the market can have data, a sweep begins at every multiple of the interval on the
+clock; each row that the broker returns is journaled as it was sent; each sweep ends with a control
+record that says what it asked for and what it got, and which symbols stayed without a row after they
+were asked for once more. A row that says the same as the one before is journaled too: what the broker
+sent is what the journal holds, and nothing is judged at intake. No failure ends the sweeping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from observer_collector.market_hours import MarketHours
+from observer_collector.recording.recorder import PROVIDER, durable_epoch
+from observer_collector.texts import compact_json, label
+from observer_core.brokers.kis.catalogue import MULTI_PRICE_CHANNEL
+from observer_core.brokers.kis.rest import MULTI_PRICE_LIMIT
+from observer_core.clock import Clock
+from observer_core.errors import BrokerCredentialError, BrokerRequestError, ExternalError, StorageError
+from observer_core.journal import (
+    CONTROL_CHANNEL,
+    ControlKind,
+    EpochStore,
+    JournalWriter,
+    LineBuilder,
+    Received,
+)
+from observer_core.logs import logger
+
+# Requests under way at once; the limiter decides when each may go.
+_IN_FLIGHT = 4
+# A request that failed is asked again at the end of its sweep, once: the client has repeated it before.
+_ROUNDS = 2
+# Symbols without a row that a control record names; their number is always told.
+_NAMED = 50
+_NANOSECONDS = 1_000_000_000
+# After the broker refused the key, one request a while shows whether it accepts it again.
+_REFUSED_SECONDS = 60.0
+
+_log = logger(__name__)
+
+MultiPrice = Callable[[Sequence[str]], Awaitable[list[dict[str, str]]]]
+
+
+class SweepOutcome(StrEnum):
+    """How a sweep ended."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What one sweep asked for and got.
+
+    Attributes:
+        due_ns: The instant it belongs to.
+        symbols: Symbols asked for.
+        rows: Rows returned.
+        requests: Requests that were answered.
+        retried: Requests that were asked again.
+        failed: Requests without an answer, those that were not sent included.
+        missing: Symbols asked for, and asked for again, that are in no row.
+        refused: Whether the broker refused the key: nothing more was asked.
+        error: The last failure.
+        finished_ns: When it ended, on the clock.
+    """
+
+    due_ns: int
+    symbols: int
+    rows: int = 0
+    requests: int = 0
+    retried: int = 0
+    failed: int = 0
+    missing: list[str] = field(default_factory=list)
+    refused: bool = False
+    error: str = ""
+    finished_ns: int = 0
+
+    @property
+    def outcome(self) -> SweepOutcome:
+        if not self.failed:
+            return SweepOutcome.COMPLETE
+        return SweepOutcome.PARTIAL if self.requests else SweepOutcome.FAILED
+
+    def payload(self) -> dict[str, object]:
+        """Returns the payload of the sweep's control record."""
+        return {
+            "outcome": self.outcome.value,
+            "due_ns": self.due_ns,
+            "finished_ns": self.finished_ns,
+            "symbols": self.symbols,
+            "rows": self.rows,
+            "requests": self.requests,
+            "retried": self.retried,
+            "failed": self.failed,
+            "missing": len(self.missing),
+            "missing_symbols": self.missing[:_NAMED],
+            "error": self.error,
+        }
+
+
+class SwingSweeper:
+    """Sweeps at their due times.
+
+    Args:
+        multi_price: Asks the broker for the prices of up to 30 symbols.
+        writer: The swing track.
+        epochs: Numbers of the sweeping processes.
+        hours: The market's hours.
+        clock: The process's clock.
+        interval_seconds: From one sweep to the next.
+        shard: Shard of the swing track.
+    """
+
+    def __init__(
+        self,
+        multi_price: MultiPrice,
+        writer: JournalWriter,
+        epochs: EpochStore,
+        hours: MarketHours,
+        clock: Clock,
+        *,
+        interval_seconds: int,
+        shard: str,
+    ) -> None:
+        self._multi_price = multi_price
+        self._writer = writer
+        self._epochs = epochs
+        self._hours = hours
+        self._clock = clock
+        self._interval_ns = interval_seconds * _NANOSECONDS
+        self._lines = LineBuilder(PROVIDER, shard)
+        self._epoch = 0
+        self._frame = 0
+        self._codes: tuple[str, ...] = ()
+        self._stopping = False
+        self._sweeping = False
+        self._refused_until_ns = 0
+        self.interval_seconds = interval_seconds
+        self.last_rows_ns: int | None = None
+        self.on_rows: Callable[[Sequence[dict[str, str]], int], None] | None = None
+        self.problem: str | None = None
+        self.last: Sweep | None = None
+        self.sweeps = dict.fromkeys(SweepOutcome, 0)
+        self.rows = 0
+        self.failed_requests = 0
+        self.skipped = 0
+
+    def adopt(self, codes: Sequence[str]) -> None:
+        """Takes the symbols of a new universe; the next sweep asks for them."""
+        self._codes = tuple(codes)
+
+    async def run(self) -> None:
+        """Sweeps until cancelled, or until the sweep under way ends after `stop`."""
+        self._epoch = await durable_epoch(self._epochs)
+        due_ns = self._clock.now_ns() // self._interval_ns * self._interval_ns
+        while not self._stopping:
+            next_ns = max(
+                due_ns + self._interval_ns, self._clock.now_ns() // self._interval_ns * self._interval_ns
+            )
+            late = (next_ns - due_ns) // self._interval_ns - 1
+            if self._wanted(next_ns):
+                self.skipped += late
+            due_ns = next_ns
+            await self._clock.sleep_until(due_ns)
+            if not self._wanted(due_ns):
+                continue
+            if self._writer.blocked or self._clock.monotonic_ns() < self._refused_until_ns:
+                self.skipped += 1
+            else:
+                await self._sweep(due_ns)
+
+    async def stop(self, task: asyncio.Task[None], *, patience_seconds: float) -> None:
+        """Ends `run`: what was asked is still journaled if the answer comes in time.
+
+        Args:
+            task: The task of `run`.
+            patience_seconds: Real time to wait for a sweep under way.
+        """
+        self._stopping = True
+        if self._sweeping:
+            await asyncio.wait([task], timeout=patience_seconds)
+        task.cancel()
+
+    def _wanted(self, due_ns: int) -> bool:
+        return bool(self._codes) and self._hours.has_data(due_ns)
+
+    async def _sweep(self, due_ns: int) -> None:
+        codes = self._codes
+        batches = _batches(codes)
+        sweep = Sweep(due_ns, len(codes))
+        self._sweeping, total = True, len(batches)
+        try:
+            for number in range(_ROUNDS):
+                sweep.retried += len(batches) if number else 0
+                batches = await self._round(sweep, batches)
+                if not batches or self._stopping or sweep.refused:
+                    break
+            answered = sweep.requests
+            await self._ask_for_missing(sweep)
+            sweep.requests = answered
+        finally:
+            self._sweeping = False
+            sweep.failed = max(0, total - sweep.requests)
+            self._finish(sweep)
+
+    async def _ask_for_missing(self, sweep: Sweep) -> None:
+        """Asks once more for the symbols that answered requests had no row for."""
+        if not sweep.missing or self._stopping or sweep.refused:
+            return
+        batches, asked = _batches(sweep.missing), set(sweep.missing)
+        sweep.retried += len(batches)
+        sweep.missing = []
+        unanswered = await self._round(sweep, batches)
+        # What nobody answered this time is still missing, and the next sweep asks for it again.
+        sweep.missing += [code for batch in unanswered for code in batch if code in asked]
+
+    async def _round(self, sweep: Sweep, batches: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+        """Asks for each batch once; returns those that may be asked for again."""
+        waiting, again = deque(batches), []
+
+        async def work() -> None:
+            while waiting and not self._stopping and not sweep.refused:
+                batch = waiting.popleft()
+                try:
+                    rows = await self._multi_price(batch)
+                except BrokerCredentialError as error:
+                    sweep.error, sweep.refused = str(error), True
+                except BrokerRequestError as error:
+                    # The broker does not accept these symbols; the other batches are not its concern.
+                    sweep.error = str(error)
+                except (ExternalError, StorageError) as error:
+                    sweep.error = str(error)
+                    again.append(batch)
+                else:
+                    self._record(sweep, batch, rows)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_IN_FLIGHT):
+                group.create_task(work())
+        return again
+
+    def _record(self, sweep: Sweep, batch: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
+        received = self._received()
+        returned = set()
+        for index, row in enumerate(rows):
+            key = label(str(row.get("inter_shrn_iscd", "")))
+            line = self._lines.any(received, index, MULTI_PRICE_CHANNEL, key, compact_json(row))
+            self._writer.segment_for(received.wall_ns).append(line, received, MULTI_PRICE_CHANNEL, key)
+            returned.add(key)
+        sweep.requests += 1
+        sweep.rows += len(rows)
+        sweep.missing += sorted(set(batch) - returned)
+        self.rows += len(rows)
+        if rows:
+            self.last_rows_ns = received.wall_ns
+        if self.on_rows is not None:
+            self.on_rows(rows, received.wall_ns)
+
+    def _finish(self, sweep: Sweep) -> None:
+        received = self._received()
+        sweep.finished_ns = received.wall_ns
+        self.last = sweep
+        self.sweeps[sweep.outcome] += 1
+        self.failed_requests += sweep.failed
+        self.problem = sweep.error if sweep.outcome is SweepOutcome.FAILED else None
+        if sweep.refused:
+            self._refused_until_ns = received.mono_ns + int(_REFUSED_SECONDS * _NANOSECONDS)
+        line = self._lines.any(received, 0, CONTROL_CHANNEL, ControlKind.SWEEP, compact_json(sweep.payload()))
+        segment = self._writer.segment_for(received.wall_ns)
+        segment.append(line, received, CONTROL_CHANNEL, ControlKind.SWEEP.value)
+        if sweep.failed:
+            _log.warning("A sweep is not complete.", **sweep.payload())
+
+    def _received(self) -> Received:
+        self._frame += 1
+        return Received(self._epoch, self._frame, self._clock.now_ns(), self._clock.monotonic_ns())
+
+
+def _batches(codes: Sequence[str]) -> list[Sequence[str]]:
+    return [codes[at : at + MULTI_PRICE_LIMIT] for at in range(0, len(codes), MULTI_PRICE_LIMIT)]

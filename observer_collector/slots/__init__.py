@@ -1,0 +1,1 @@
+"""Who holds the registrations of an app key, and why."""

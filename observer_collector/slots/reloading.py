@@ -1,0 +1,118 @@
+"""Slots and thresholds that change without a restart.
+
+Invariant: the file in the configuration mount holds only variables that may change while the collector
+runs; it is taken as a whole or not at all, and what is in force is always a valid set. A removed file
+or variable brings the environment's value back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from observer_core.errors import ConfigurationError
+from observer_core.logs import logger
+from observer_core.settings import CollectorSettings
+
+_POLL_SECONDS = 2.0
+_LARGEST_BYTES = 64 * 1024
+
+RELOADABLE = frozenset(
+    {
+        "OBSERVER_CHANNELS",
+        "OBSERVER_PINNED_SYMBOLS",
+        "OBSERVER_FIXED_REGISTRATIONS",
+        "OBSERVER_MARKET_OPERATION",
+        "OBSERVER_TRIGGER_SYMBOLS",
+        "OBSERVER_TRIGGER_VOLUME_RATIO",
+        "OBSERVER_TRIGGER_PRICE_MOVE",
+        "OBSERVER_TRIGGER_MINIMUM_VALUE",
+        "OBSERVER_TRIGGER_SECONDS",
+        "OBSERVER_DWELL_SECONDS",
+        "OBSERVER_SLOT_MARGIN",
+        "OBSERVER_SWEEP_SYMBOLS",
+    }
+)
+
+_log = logger(__name__)
+
+
+class Reloading:
+    """Watches the file.
+
+    Args:
+        path: `Paths.collector_changes`; a mounted ConfigMap replaces it as a whole.
+        base: The settings of the environment.
+        apply: Puts settings into force; raises ConfigurationError where they are not valid together.
+    """
+
+    def __init__(
+        self, path: Path, base: CollectorSettings, apply: Callable[[CollectorSettings], None]
+    ) -> None:
+        self._path = path
+        self._base = base
+        self._apply = apply
+        self._content: bytes | None = None
+        self.problem: str | None = None
+        self.reloads = 0
+
+    async def run(self) -> None:
+        """Looks until cancelled."""
+        while True:
+            self.look()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def look(self) -> None:
+        """Takes the file where it has changed."""
+        content = self._read()
+        if content == self._content:
+            return
+        self._content = content
+        try:
+            self._apply(self._changed(content))
+        except ConfigurationError as error:
+            self.problem = str(error)
+            _log.error("The changed settings are not taken; the old ones stay in force.", error=str(error))
+        else:
+            self.problem = None
+            self.reloads += 1
+            _log.info("Settings were changed without a restart.", path=str(self._path))
+
+    def _read(self) -> bytes | None:
+        try:
+            with self._path.open("rb") as file:
+                return file.read(_LARGEST_BYTES)
+        except OSError:
+            return None
+
+    def _changed(self, content: bytes | None) -> CollectorSettings:
+        if content is None:
+            return self._base
+        try:
+            changes = json.loads(content)
+        except ValueError as error:
+            raise self._wrong(f"is no JSON: {error}") from None
+        if not isinstance(changes, dict) or not all(isinstance(value, str) for value in changes.values()):
+            raise self._wrong("is no JSON object whose values are texts")
+        unknown = sorted(changes.keys() - RELOADABLE)
+        if unknown:
+            raise self._wrong(f"names {unknown[0]}, which cannot change while the collector runs")
+        return CollectorSettings.load(_values_of(self._base) | changes)
+
+    def _wrong(self, why: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._path} {why}.",
+            remedy=f'Write variables and texts, as {{"OBSERVER_PINNED_SYMBOLS": "005930"}}; '
+            f"allowed are {', '.join(sorted(RELOADABLE))}.",
+        )
+
+
+def _values_of(settings: CollectorSettings) -> dict[str, Any]:
+    """Returns the values by variable, as `load` reads them."""
+    return {
+        str(field.validation_alias): getattr(settings, name)
+        for name, field in type(settings).model_fields.items()
+    }

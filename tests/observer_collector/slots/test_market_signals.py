@@ -1,0 +1,97 @@
+"""Signals that the broker gives itself."""
+
+import asyncio
+
+import pytest
+
+from observer_collector.market_hours import MarketHours
+from observer_collector.slots.market_signals import Look, MarketSignals, RankingReader, ViReader
+from observer_collector.slots.plan import Cause
+from observer_core.clock import StepClock, kst_datetime
+from observer_core.errors import NetworkError
+
+VI = {"mksc_shrn_iscd": "005930", "vi_cls_code": "Y", "cntg_vi_hour": "093012"}
+
+
+def test_a_volatility_interruption_is_a_signal_when_it_begins():
+    """Not while it lasts, not when it is over, and again when the next one begins."""
+    reader = ViReader()
+    assert [one.symbol for one in reader.read([VI], 1)] == ["005930"]
+    assert list(reader.read([VI], 2)) == []
+    assert list(reader.read([{**VI, "vi_cls_code": "N"}], 3)) == []
+    (again,) = reader.read([{**VI, "vi_cls_code": "N"}, {**VI, "cntg_vi_hour": "101500"}], 4)
+    assert (again.cause, again.at_ns) == (Cause.VI, 4)
+
+
+def test_a_ranked_symbol_is_a_signal_above_the_threshold():
+    """`vol_inrt` is in per cent; rows that cannot be read are passed over."""
+    rows = [
+        {"mksc_shrn_iscd": "005930", "vol_inrt": "500.00"},
+        {"mksc_shrn_iscd": "000660", "vol_inrt": "499.99"},
+        {"mksc_shrn_iscd": "035420", "vol_inrt": ""},
+        {"mksc_shrn_iscd": "035720"},
+    ]
+    found = list(RankingReader(lambda: 5.0).read(rows, 9))
+    assert [(one.symbol, one.cause, one.strength) for one in found] == [("005930", Cause.RANKING, 1.0)]
+
+
+class Desk:
+    def __init__(self, calendar, start, seconds=10.0):
+        self.clock = StepClock(kst_datetime(start))
+        self.asked, self.signals, self.wanted, self.failure = [], [], True, None
+        look = Look("VI", seconds, self.ask, ViReader().read)
+        self.watch = MarketSignals(
+            look, self.signals.append, lambda: self.wanted, MarketHours(calendar), self.clock
+        )
+        self.task = asyncio.ensure_future(self.watch.run())
+
+    async def ask(self, day):
+        self.asked.append((f"{self.clock.now():%H:%M:%S}", f"{day}"))
+        if self.failure is not None:
+            raise self.failure
+        return [VI]
+
+    async def until(self, text):
+        hour, minute, second = map(int, text.split(":"))
+        await asyncio.sleep(0)
+        await self.clock.advance_to(self.clock.now().replace(hour=hour, minute=minute, second=second))
+
+
+@pytest.fixture
+async def desk(calendar, at):
+    made = []
+
+    def make(start, **options):
+        made.append(Desk(calendar, at(start), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.task.cancel()
+
+
+async def test_it_is_asked_every_ten_seconds_while_shares_trade(desk):
+    run = desk("08:59:45")
+    await run.until("09:00:25")
+    assert run.asked == [("09:00:00", "2026-09-15"), ("09:00:10", "2026-09-15"), ("09:00:20", "2026-09-15")]
+    assert [one.symbol for one in run.signals] == ["005930"]
+
+
+async def test_nothing_is_asked_in_an_auction_or_where_no_signal_may_take_a_slot(desk):
+    run = desk("15:19:55")
+    run.wanted = False
+    await run.until("15:20:00")
+    run.wanted = True
+    await run.until("15:29:00")
+    assert run.asked == []
+
+
+async def test_a_failure_costs_one_look(desk):
+    run = desk("09:00:01")
+    run.failure = NetworkError("no answer")
+    await run.until("09:00:25")
+    run.failure = None
+    await run.until("09:00:45")
+    assert run.watch.look.failed == 3
+    assert run.watch.look.asked == 2
+    assert len(run.signals) == 1
