@@ -12,11 +12,15 @@ from typing import Any
 import dagster as dg
 
 from observer_core.settings import ServiceSettings
+from observer_pipeline.assets.backup import backup_assets
+from observer_pipeline.assets.completeness import completeness_assets
+from observer_pipeline.assets.credentials import credential_assets
 from observer_pipeline.assets.execution_contracts import contract_assets
 from observer_pipeline.assets.external import external_assets
 from observer_pipeline.assets.lake import lake_assets
 from observer_pipeline.assets.operations import operations_assets
 from observer_pipeline.assets.reference import reference_assets
+from observer_pipeline.assets.retention import retention_assets
 from observer_pipeline.assets.warehouse import warehouse_assets
 from observer_pipeline.checks.contract import contract_checks
 from observer_pipeline.checks.lake import BARS_CONTRACTS, LAKE_CONTRACTS
@@ -59,10 +63,14 @@ def build_defs(
     return dg.Definitions(
         assets=[
             *external_assets(days),
+            *credential_assets(days),
             *reference_assets(days),
             *lake_assets(days),
             *warehouse_assets(days),
             *operations_assets(days),
+            *completeness_assets(days),
+            *backup_assets(),
+            *retention_assets(),
             *contract_assets(),
         ],
         asset_checks=[contract_checks(name, contracts) for name, contracts in _CONTRACTS.items()],

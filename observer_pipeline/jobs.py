@@ -7,7 +7,9 @@ refreshed by hand only. Schedules, the sensor and the conductor of the local sta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -19,9 +21,14 @@ REFRESH_REFERENCE = "refresh_reference"
 COMPACT_HOURS = "compact_hours"
 CLOSE_DAY = "close_day"
 VERIFY_CONTRACTS = "verify_contracts"
+SHIP_BACKUP = "ship_backup"
+DUMP_DATABASES = "dump_databases"
+APPLY_RETENTION = "apply_retention"
 
 _REFERENCE = (
     keys.ACCESS_TOKEN,
+    keys.APPROVAL_KEY,
+    keys.KIWOOM_TOKEN,
     keys.INSTRUMENT_MASTER,
     keys.SYMBOLS,
     keys.UNIVERSE,
@@ -31,8 +38,22 @@ _OBSERVED = (keys.COLLECTOR, keys.SCALP_JOURNAL, keys.SWING_JOURNAL)
 _COMPACTED = (
     *(keys.LAKE[table] for table in JOURNAL_TABLES),
     keys.BARS,
+    keys.COMPLETENESS,
     *(keys.warehouse(table) for table in keys.WAREHOUSE_TABLES),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """Memory of a run's pod, in place of that of `runLauncher` in helm-values/dagster.yaml."""
+
+    expected: str
+    most: str
+
+
+# Compaction takes 0.5 GB for a million records, and polars as much again while it sorts.
+_SOME_HOURS = _Memory("1Gi", "2Gi")
+_WHOLE_DAY = _Memory("1536Mi", "4Gi")
 
 
 def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
@@ -41,7 +62,7 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         dg.define_asset_job(
             REFRESH_REFERENCE,
             _with_checks(_REFERENCE),
-            description="Before the session: token, raw master files, symbols and universe of the day. "
+            description="Before the session: tokens, raw master files, symbols and universe of the day. "
             "Files of a date are written once, so a rerun shows the same.",
             tags=_limits(timedelta(minutes=15)),
         ),
@@ -50,14 +71,14 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             _with_checks(_COMPACTED, _OBSERVED),
             description="During the day: observes the journal, compacts the hours that are over, renews "
             "the bars and loads what PostgreSQL does not hold yet.",
-            tags=_limits(timedelta(minutes=30)),
+            tags=_limits(timedelta(minutes=30), _SOME_HOURS),
         ),
         dg.define_asset_job(
             CLOSE_DAY,
             _with_checks((*_COMPACTED, keys.DAY_CLOSE), _OBSERVED),
             description="After the last data: compacts everything that is sealed, loads it, makes the "
             "day's files and judges the whole day. Run again, it takes late segments in.",
-            tags=_limits(timedelta(hours=1)),
+            tags=_limits(timedelta(hours=1), _WHOLE_DAY),
         ),
         dg.define_asset_job(
             VERIFY_CONTRACTS,
@@ -65,6 +86,27 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             description="Each hour and after a deployment: looks at manifests, repository, container and "
             "cluster, as far as this deployment has them, and judges the execution contracts.",
             tags=_limits(timedelta(minutes=15)),
+        ),
+        dg.define_asset_job(
+            SHIP_BACKUP,
+            _with_checks((keys.SHIPMENT,)),
+            description="Each hour of a trading day and each night: brings everything sealed to the "
+            "backup target that has not left yet, where one is configured.",
+            tags=_limits(timedelta(hours=2)),
+        ),
+        dg.define_asset_job(
+            DUMP_DATABASES,
+            _with_checks((keys.DUMPS,)),
+            description="Each night: dumps the warehouse and Dagster's own database to the backup target, "
+            "and lets old dumps go.",
+            tags=_limits(timedelta(hours=2)),
+        ),
+        dg.define_asset_job(
+            APPLY_RETENTION,
+            _with_checks((keys.RETENTION,)),
+            description="Each evening after the day's close: lets go what is verified, shipped and old. "
+            "`observer retention plan` shows it beforehand.",
+            tags=_limits(timedelta(hours=1)),
         ),
     ]
 
@@ -74,5 +116,10 @@ def _with_checks(computed: Sequence[dg.AssetKey], observed: Sequence[dg.AssetKey
     return dg.AssetSelection.assets(*computed) | dg.AssetSelection.checks_for_assets(*observed)
 
 
-def _limits(longest: timedelta) -> dict[str, str]:
-    return {Tag.MAX_RUNTIME: str(int(longest.total_seconds()))}
+def _limits(longest: timedelta, memory: _Memory | None = None) -> dict[str, Any]:
+    """Returns tags: the longest time, and the memory of the run's pod where a run launcher makes one."""
+    tags: dict[str, Any] = {Tag.MAX_RUNTIME: str(int(longest.total_seconds()))}
+    if memory is not None:
+        resources = {"requests": {"memory": memory.expected}, "limits": {"memory": memory.most}}
+        tags[Tag.KUBERNETES] = {"container_config": {"resources": resources}}
+    return tags

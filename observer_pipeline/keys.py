@@ -15,7 +15,10 @@ from observer_core.lake.schemas import JOURNAL_TABLES, Table
 KIS_REST = dg.AssetKey("kis_rest_api")
 KIS_MASTER_SERVER = dg.AssetKey("kis_master_server")
 KIS_WEBSOCKET = dg.AssetKey("kis_websocket")
+KIWOOM_REST = dg.AssetKey("kiwoom_rest_api")
 ACCESS_TOKEN = dg.AssetKey("kis_access_token")
+APPROVAL_KEY = dg.AssetKey("kis_approval_key")
+KIWOOM_TOKEN = dg.AssetKey("kiwoom_access_token")
 
 INSTRUMENT_MASTER = dg.AssetKey("instrument_master")
 SYMBOLS = dg.AssetKey("symbols")
@@ -40,6 +43,12 @@ WAREHOUSE_TABLES = (
 UNIVERSE_TABLE = "universe"
 
 DAY_CLOSE = dg.AssetKey("day_close")
+COMPLETENESS = dg.AssetKey("completeness")
+
+# What belongs to no trading day, but to the deployment.
+SHIPMENT = dg.AssetKey(["backup", "shipment"])
+DUMPS = dg.AssetKey(["backup", "dumps"])
+RETENTION = dg.AssetKey("retention")
 
 CONTRACT_REPORT = dg.AssetKey(["contracts", "report"])
 

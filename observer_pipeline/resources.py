@@ -14,7 +14,7 @@ from pydantic import PrivateAttr
 from observer_core import logs
 from observer_core.clock import Clock, open_clock
 from observer_core.market.calendar import MarketCalendar
-from observer_core.settings import Paths, Settings
+from observer_core.settings import BackupSettings, KiwoomSettings, Paths, RetentionSettings, Settings
 
 
 class Deployment(dg.ConfigurableResource):  # type: ignore[type-arg]  # its generic says what an IO manager loads
@@ -43,7 +43,11 @@ class Deployment(dg.ConfigurableResource):  # type: ignore[type-arg]  # its gene
                 self._settings.kis.app_key,
                 self._settings.kis.app_secret,
                 self._settings.kis.hts_id,
+                self.kiwoom.app_key,
+                self.kiwoom.app_secret,
                 self._settings.database.password,
+                self.backup.access_key,
+                self.backup.secret_key,
             )
         )
         self.paths.require_mounts()
@@ -55,6 +59,21 @@ class Deployment(dg.ConfigurableResource):  # type: ignore[type-arg]  # its gene
         if self._settings is None:
             self._settings = Settings.load()
         return self._settings
+
+    @property
+    def kiwoom(self) -> KiwoomSettings:
+        """Access to the second broker."""
+        return KiwoomSettings.load()
+
+    @property
+    def backup(self) -> BackupSettings:
+        """Where copies go."""
+        return BackupSettings.load()
+
+    @property
+    def retention(self) -> RetentionSettings:
+        """How long what has been verified is kept."""
+        return RetentionSettings.load()
 
     @property
     def paths(self) -> Paths:

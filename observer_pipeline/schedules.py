@@ -6,18 +6,34 @@ is repeated asks for the same run (`run_key`) and not for a second one.
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import date, datetime, time
 
 import dagster as dg
 
 from observer_core.market.calendar import MarketCalendar
-from observer_core.market.programme import CLOSE_DAY_AT, REFRESH_REFERENCE_AT
-from observer_pipeline.jobs import CLOSE_DAY, COMPACT_HOURS, REFRESH_REFERENCE, VERIFY_CONTRACTS
+from observer_core.market.programme import (
+    CLOSE_DAY_AT,
+    REFRESH_REFERENCE_AT,
+    RETENTION_AT,
+    SHIP_CLOSED_DAY_AT,
+)
+from observer_pipeline.assets.backup import skip_reason
+from observer_pipeline.jobs import (
+    APPLY_RETENTION,
+    CLOSE_DAY,
+    COMPACT_HOURS,
+    DUMP_DATABASES,
+    REFRESH_REFERENCE,
+    SHIP_BACKUP,
+    VERIFY_CONTRACTS,
+)
 from observer_pipeline.partitions import TIME_ZONE, key_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.sealed import sealed_hours
 from observer_pipeline.vocabulary import Tag
 
+# The shipment of the night is none of a trading day's.
+_FIRST_SHIPMENT = 8
 _ONLY_REAL = (
     " Runs by itself on the real clock only; on a virtual clock the conductor of the local stack asks for "
     "the job."
@@ -72,13 +88,78 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         compact(compact_closed_hours),
         close(close_after_session),
         contracts(verify_contracts_hourly),
+        *_maintenance(status),
     ]
+
+
+def _maintenance(status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:
+    """Returns the schedules of backup and retention."""
+    ship = dg.schedule(
+        name="ship_sealed_files",
+        # Ten minutes after the compaction of the hour; after the close; and once a night for what failed.
+        cron_schedule=["15 8-21 * * *", _daily(SHIP_CLOSED_DAY_AT), "15 2 * * *"],
+        execution_timezone=TIME_ZONE,
+        job_name=SHIP_BACKUP,
+        default_status=status,
+        description="A quarter past each hour of a trading day, after its close, and each night, if a backup "
+        "target is configured: sealed data leave the node within the hour." + _ONLY_REAL,
+    )
+    dump = dg.schedule(
+        name="dump_databases_nightly",
+        cron_schedule="5 22 * * *",
+        execution_timezone=TIME_ZONE,
+        job_name=DUMP_DATABASES,
+        default_status=status,
+        description="22:05 each day, if a backup target is configured: the day is loaded, and retention has "
+        "dropped what is old." + _ONLY_REAL,
+    )
+    retain = dg.schedule(
+        name="apply_retention_daily",
+        cron_schedule=_daily(RETENTION_AT),
+        execution_timezone=TIME_ZONE,
+        job_name=APPLY_RETENTION,
+        default_status=status,
+        description=f"{RETENTION_AT:%H:%M} each day, after the close of a trading day: logs and days grow "
+        "old on weekends too." + _ONLY_REAL,
+    )
+    return [ship(ship_sealed_files), dump(dump_databases_nightly), retain(apply_retention_daily)]
+
+
+def ship_sealed_files(
+    context: dg.ScheduleEvaluationContext, deployment: Deployment
+) -> dg.RunRequest | dg.SkipReason:
+    """Asks for a shipment."""
+    now = context.scheduled_execution_time
+    missing = skip_reason(deployment)
+    if missing:
+        return dg.SkipReason(missing)
+    by_day = now.hour >= _FIRST_SHIPMENT
+    closed = _closed(now.date()) if by_day else None
+    return closed or _unpartitioned(SHIP_BACKUP, now)
+
+
+def dump_databases_nightly(
+    context: dg.ScheduleEvaluationContext, deployment: Deployment
+) -> dg.RunRequest | dg.SkipReason:
+    """Asks for the night's dumps."""
+    missing = skip_reason(deployment)
+    if missing:
+        return dg.SkipReason(missing)
+    return _unpartitioned(DUMP_DATABASES, context.scheduled_execution_time)
+
+
+def apply_retention_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Asks for retention."""
+    return _unpartitioned(APPLY_RETENTION, context.scheduled_execution_time)
+
+
+def _unpartitioned(job: str, now: datetime) -> dg.RunRequest:
+    return dg.RunRequest(run_key=f"{job} {now:%Y-%m-%d %H:%M}", tags={Tag.TRIGGER: "schedule"})
 
 
 def verify_contracts_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Asks for a verification of the execution contracts."""
-    now = context.scheduled_execution_time
-    return dg.RunRequest(run_key=f"{VERIFY_CONTRACTS} {now:%Y-%m-%d %H:%M}", tags={Tag.TRIGGER: "schedule"})
+    return _unpartitioned(VERIFY_CONTRACTS, context.scheduled_execution_time)
 
 
 def refresh_before_session(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

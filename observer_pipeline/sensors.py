@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 
 from observer_core.market.calendar import MarketCalendar
+from observer_pipeline.alert_sensor import alert_sensor
 from observer_pipeline.contract_evidence import ContractEvidence
 from observer_pipeline.jobs import CLOSE_DAY, VERIFY_CONTRACTS
 from observer_pipeline.partitions import FIRST_DAY, key_of
@@ -52,7 +53,7 @@ def sensors(*, running: bool) -> list[dg.SensorDefinition]:
         description="Verifies the execution contracts once after each deployment of the pipeline. On the "
         "real clock only.",
     )
-    return [unfinished(unfinished_days), deployed(deployment_changed)]
+    return [unfinished(unfinished_days), deployed(deployment_changed), alert_sensor(running=running)]
 
 
 def deployment_changed(

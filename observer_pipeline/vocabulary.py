@@ -36,3 +36,4 @@ class Tag(StrEnum):
     TRIGGER = "observer/trigger"
     JOURNAL_STATE = "observer/journal_state"
     MAX_RUNTIME = "dagster/max_runtime"
+    KUBERNETES = "dagster-k8s/config"

@@ -109,7 +109,7 @@ def _remember(
             source=result.source.value,
             rule=result.rule.id,
             contract=result.rule.contract.value,
-            severity=result.rule.severity.value,
+            severity=result.severity.value,
             object=result.finding.object,
             expected=result.finding.expected,
             status=result.status.value,

@@ -36,6 +36,13 @@ def _broker() -> list[dg.AssetSpec]:
             kinds=("http", "zip"),
         ),
         declare(
+            keys.KIWOOM_REST,
+            Group.BROKER,
+            "The REST interface of a second broker, Kiwoom: its stock list stands in where the master files "
+            "of KIS cannot be had. Right when the app key is accepted; without one it is not asked.",
+            kinds=("http", "json"),
+        ),
+        declare(
             keys.KIS_WEBSOCKET,
             Group.BROKER,
             "The broker's real-time feed: trades and order books of at most 41 registrations for each app "
@@ -53,7 +60,13 @@ def _feed(days: dg.PartitionsDefinition[str]) -> list[dg.AssetSpec]:
             "The collector: a service of its own that writes what the broker sends, and judges nothing. "
             "Right while it is ready; a lock on the data volume makes it the only writer of its app key.",
             kinds=("python",),
-            deps=(keys.KIS_WEBSOCKET, keys.KIS_REST, keys.ACCESS_TOKEN, keys.UNIVERSE),
+            deps=(
+                keys.KIS_WEBSOCKET,
+                keys.KIS_REST,
+                keys.ACCESS_TOKEN,
+                keys.APPROVAL_KEY,
+                keys.UNIVERSE,
+            ),
         ),
         declare(
             keys.SCALP_JOURNAL,

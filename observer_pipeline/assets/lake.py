@@ -14,7 +14,7 @@ from datetime import date, datetime
 import dagster as dg
 
 from observer_core.clock.base import kst_datetime
-from observer_core.journal.reader import sealed_segments
+from observer_core.journal.departed import manifests_of
 from observer_core.journal.segment import Manifest
 from observer_core.lake.schemas import JOURNAL_TABLES, SCHEMAS, Table
 from observer_core.market.calendar import MarketCalendar
@@ -35,6 +35,7 @@ _RIGHT = {
     Table.SCALP_QUOTES: "Right when no line is lost. Books stay in the lake; PostgreSQL does not hold them.",
     Table.SWING_SNAPSHOTS: "Right when no line is lost.",
     Table.MARKET_EVENTS: "Right when no line is lost; a quiet day has none.",
+    Table.BACKFILL_TRADES: "Right when no line is lost; none on a day without holes.",
     Table.RAW_RECORDS: "Right when no line is lost; none while every channel has its table.",
     Table.GAPS: "Right when it is empty: then nothing was missed.",
 }
@@ -127,7 +128,7 @@ def _compact(
 def _observe_journal(context: dg.AssetExecutionContext, paths: Paths, track: Track, day: date) -> None:
     """Records what the collector has sealed so far, as its manifests tell."""
     folder = paths.journal(track, day)
-    manifests = [segment.manifest for segment in sealed_segments(folder)]
+    manifests = manifests_of(paths, track, day)
     context.log_event(
         dg.AssetObservation(
             _JOURNALS[track],

@@ -1,4 +1,4 @@
-"""Token, master files, symbols and universe: what a trading day needs before it begins.
+"""Master files, symbols and universe: what a trading day needs before it begins.
 
 Invariant: symbols and universe of a date are written once; a rerun reads them again and shows the
 same. A source that fails is recorded with its reason, and the next one is asked.
@@ -16,9 +16,6 @@ import dagster as dg
 
 from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI, MasterLayout
 from observer_core.brokers.kis.masters import unzip_master
-from observer_core.brokers.kis.rest import KisRestClient
-from observer_core.brokers.kis.tokens import TokenState
-from observer_core.errors import ExternalError, ObserverError
 from observer_core.lake.columns import Column, ColumnType, TableSchema
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.reference.stages import KisMasterStage, default_stages
@@ -26,15 +23,11 @@ from observer_core.reference.symbols import Outcome, Symbols, build_symbols, rea
 from observer_core.reference.universe import Universe, ensure_universe
 from observer_core.settings import Paths
 from observer_pipeline import keys
-from observer_pipeline.checks.contract import result_of
-from observer_pipeline.checks.reference import TOKEN_CHECK, broker_refused, judge_token
 from observer_pipeline.declaration import declare
-from observer_pipeline.failures import BROKER_RETRIES, failure_of, typed_failures
+from observer_pipeline.failures import typed_failures
 from observer_pipeline.partitions import day_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import ROW_COUNT, Group
-
-BROKER_POOL = "kis_rest"
 
 _CODE = Column("code", ColumnType.TEXT, "Short code.", required=True)
 _NOT_IN_FILE = ("trading_day", "symbol")
@@ -63,31 +56,10 @@ _UNIVERSE_SCHEMA = TableSchema(
 
 
 def reference_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
-    """Returns the assets of the group `reference`, and the broker's token."""
-    token = dg.multi_asset(
-        name="kis_access_token",
-        specs=[_token_spec(days)],
-        check_specs=[TOKEN_CHECK],
-        retry_policy=BROKER_RETRIES,
-        pool=BROKER_POOL,
-    )
+    """Returns the assets of the group `reference`."""
     symbols = dg.multi_asset(name="symbols", specs=[_master_spec(days), _symbols_spec(days)])
     universe = dg.multi_asset(name="universe", specs=[_universe_spec(days)])
-    return [token(_refresh_token), symbols(_refresh_symbols), universe(_refresh_universe)]
-
-
-def _token_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
-    return declare(
-        keys.ACCESS_TOKEN,
-        Group.BROKER,
-        "The access token of the app key, in a locked cache file that all processes share; here stand only "
-        "the key's fingerprint and the token's end. Right when it outlives the renewal ahead of its end. A "
-        "refusal by the broker is shown as an external failure.",
-        kinds=("http", "json"),
-        deps=(keys.KIS_REST,),
-        days=days,
-        code_version="1",
-    )
+    return [symbols(_refresh_symbols), universe(_refresh_universe)]
 
 
 def _master_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
@@ -110,14 +82,16 @@ def _symbols_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
         keys.SYMBOLS,
         Group.REFERENCE,
         "A row is one listed instrument as known on the day. From the first plausible source of: master "
-        "files, this deployment's last good file, the packaged listing; the outcome of each is recorded. "
+        "files, Kiwoom's stock list, this deployment's last good file, the packaged listing; outcome, "
+        "duration and error of each are recorded. "
         "Written once a date. Right when it comes from the master files and its size is that of a real "
         "market.",
         kinds=("json",),
-        deps=(keys.INSTRUMENT_MASTER,),
+        # Not from Kiwoom's token: where that asset is left out, Dagster would leave this one out too.
+        deps=(keys.INSTRUMENT_MASTER, keys.KIWOOM_REST),
         days=days,
         schema=_SYMBOLS_SCHEMA,
-        code_version="1",
+        code_version="2",
     )
 
 
@@ -137,44 +111,11 @@ def _universe_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
     )
 
 
-def _refresh_token(
-    context: dg.AssetExecutionContext, deployment: Deployment
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
-    day = day_of(context.partition_key)
-    try:
-        state = asyncio.run(_ask_for_token(deployment))
-    except ExternalError as error:
-        # Yielded before the failure, so that the check is red with the broker's own code.
-        yield broker_refused(error, day)
-        raise failure_of(error) from error
-    except ObserverError as error:
-        raise failure_of(error) from error
-    yield result_of(judge_token(state, deployment.clock.now()), TOKEN_CHECK.key, day)
-    yield dg.MaterializeResult(
-        asset_key=keys.ACCESS_TOKEN,
-        metadata={
-            "fingerprint": state.fingerprint,
-            "issued_at": dg.MetadataValue.timestamp(state.issued_at),
-            "expires_at": dg.MetadataValue.timestamp(state.expires_at),
-        },
-    )
-
-
-async def _ask_for_token(deployment: Deployment) -> TokenState:
-    settings = deployment.settings.kis
-    async with KisRestClient.connect(settings, deployment.paths.token_cache, deployment.clock) as client:
-        await client.tokens.access_token()
-        state = client.tokens.token_state()
-    if state is None:
-        raise RuntimeError("The token store gave a token and does not know it.")
-    return state
-
-
 def _refresh_symbols(
     context: dg.AssetExecutionContext, deployment: Deployment
 ) -> Iterator[dg.MaterializeResult[None]]:
     day, paths = day_of(context.partition_key), deployment.paths
-    stages = default_stages(deployment.settings.kis, paths)
+    stages = default_stages(deployment.settings.kis, deployment.kiwoom, paths, deployment.clock)
     with typed_failures():
         symbols = asyncio.run(build_symbols(paths, day, stages, deployment.clock))
     context.log.info(f"{len(symbols.instruments)} symbols of {day} from {symbols.source}.")

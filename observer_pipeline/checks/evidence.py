@@ -15,8 +15,8 @@ from functools import cached_property
 import polars as pl
 
 from observer_core.errors import InputError
+from observer_core.journal.departed import manifests_of
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind
-from observer_core.journal.reader import sealed_segments
 from observer_core.journal.segment import Manifest
 from observer_core.lake import readers, receipts
 from observer_core.lake.parquet import row_count
@@ -29,9 +29,11 @@ from observer_core.reference.universe import Universe, earlier_universe, read_un
 from observer_core.settings.paths import Paths, Track
 from observer_pipeline.checks import figures, stored
 from observer_pipeline.checks.rules.conservation import HourCount
-from observer_pipeline.checks.rules.tape import Gap, Hole, PriceRange, StepBack
+from observer_pipeline.checks.rules.tape import Gap, Hole, PriceCount, PriceRange, StepBack
 from observer_pipeline.resources import Deployment
 
+# Shares of Korean and foreign companies, and receipts (broker reference, 5.4).
+_SHARES = frozenset({"ST", "FS", "DR"})
 _GAP_KINDS = (ControlKind.HOLE, ControlKind.GAP)
 
 
@@ -88,12 +90,8 @@ class DayEvidence:
 
     @cached_property
     def manifests(self) -> list[Manifest]:
-        """The manifests of the day's sealed segments, of both tracks."""
-        return [
-            segment.manifest
-            for track in Track
-            for segment in sealed_segments(self.paths.journal(track, self.day))
-        ]
+        """The manifests of the day's sealed segments, of both tracks, of those that have left as well."""
+        return [manifest for track in Track for manifest in manifests_of(self.paths, track, self.day)]
 
     @cached_property
     def receipts(self) -> Mapping[int, HourReceipt]:
@@ -186,6 +184,15 @@ class DayEvidence:
     def price_ranges(self) -> list[PriceRange]:
         """Returns the extreme prices of each symbol's trades."""
         return figures.price_ranges(self.frame(Table.SCALP_TRADES))
+
+    def price_counts(self) -> list[PriceCount]:
+        """Returns each price of each symbol with its number of trades."""
+        return figures.price_counts(self.frame(Table.SCALP_TRADES))
+
+    @property
+    def shares(self) -> frozenset[str]:
+        """The symbols that trade on the grid of shares."""
+        return frozenset(one.code for one in self.symbols.instruments if one.group in _SHARES)
 
     def steps_back(self) -> tuple[list[StepBack], int]:
         """Returns the trades at which a cumulative volume falls, and the number of all trades."""

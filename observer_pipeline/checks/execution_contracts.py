@@ -93,7 +93,7 @@ def _verdict(
 ) -> dg.AssetCheckResult:
     counts = Counter(result.status for result in results)
     failing = [result for result in results if result.status is Status.FAIL]
-    severe = any(result.rule.severity in _SEVERE for result in failing)
+    severe = any(result.severity in _SEVERE for result in failing)
     metadata: dict[str, dg.MetadataValue] = {
         state.value.lower(): dg.MetadataValue.int(counts[state]) for state in Status if counts[state]
     }
@@ -114,7 +114,7 @@ def overall(results: Sequence[Result], since: Since) -> dg.AssetCheckResult:
     """Returns the verdict on all contracts together."""
     counts = Counter(result.status for result in results)
     failing = [result for result in results if result.status is Status.FAIL]
-    severe = any(result.rule.severity in _SEVERE for result in failing)
+    severe = any(result.severity in _SEVERE for result in failing)
     return dg.AssetCheckResult(
         asset_key=keys.CONTRACT_REPORT,
         check_name=REPORT_CHECK.name,
@@ -150,7 +150,7 @@ def table(results: Sequence[Result], since: Since) -> dg.TableMetadataValue:
             {
                 "state": result.status.value,
                 "rule": result.rule.id,
-                "severity": result.rule.severity.value,
+                "severity": result.severity.value,
                 "object": result.finding.object,
                 "expected": result.finding.expected,
                 "observed": result.finding.observed,

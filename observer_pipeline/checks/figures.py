@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from observer_core.clock.base import KST
 from observer_core.lake.merging import CHUNK_ROWS, symbol_ranges
 from observer_core.market.calendar import MarketCalendar, Phase
-from observer_pipeline.checks.rules.tape import Gap, Hole, PriceRange, StepBack
+from observer_pipeline.checks.rules.tape import Gap, Hole, PriceCount, PriceRange, StepBack
 from observer_pipeline.partitions import TIME_ZONE
 
 _OF_SYMBOL = ("symbol", "venue")
@@ -57,6 +57,11 @@ def price_ranges(trades: pl.LazyFrame) -> list[PriceRange]:
     price = pl.col("price")
     found = trades.group_by("symbol").agg(price.min().alias("lowest"), price.max().alias("highest"))
     return [PriceRange(*row) for row in found.sort("symbol").collect().rows()]
+
+
+def price_counts(trades: pl.LazyFrame) -> list[PriceCount]:
+    """Returns each price of each symbol with its number of trades."""
+    return [PriceCount(*row) for row in trades.group_by("symbol", "price").len().collect().rows()]
 
 
 def steps_back(trades: pl.LazyFrame) -> tuple[list[StepBack], int]:

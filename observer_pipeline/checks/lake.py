@@ -55,6 +55,10 @@ def _prices_within_limits(evidence: DayEvidence) -> Verdict:
     return tape.prices_within_limits(evidence.price_ranges(), evidence.base_prices)
 
 
+def _prices_on_grid(evidence: DayEvidence) -> Verdict:
+    return tape.prices_on_grid(evidence.price_counts(), evidence.shares)
+
+
 def _cumulative_volume_grows(evidence: DayEvidence) -> Verdict:
     steps, trades = evidence.steps_back()
     return tape.cumulative_volume_grows(steps, trades=trades)
@@ -146,6 +150,13 @@ _TAPE = (
         keys.LAKE[Table.SCALP_TRADES],
         "Every trade lies within 30 % of the day's base price (KRX business regulation, article 20).",
         _prices_within_limits,
+    ),
+    Contract(
+        "prices_on_grid",
+        keys.LAKE[Table.SCALP_TRADES],
+        "Every trade of a share lies on the KRX grid of prices or, as midpoint orders do, at half a tick. A "
+        "warning: how midpoints are rounded is in no document.",
+        _prices_on_grid,
     ),
     Contract(
         "cumulative_volume_grows",

@@ -1,53 +1,20 @@
-"""What is promised of token, symbols and universe."""
+"""What is promised of master files, symbols and universe."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-import dagster as dg
-
 from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI
-from observer_core.brokers.kis.tokens import RENEW_AHEAD, TokenState
-from observer_core.errors import ExternalError
 from observer_core.reference.symbols import Outcome
 from observer_pipeline import keys
 from observer_pipeline.checks.contract import Contract
 from observer_pipeline.checks.rules import reference as rules
 from observer_pipeline.checks.verdict import Severity, Verdict
-from observer_pipeline.failures import describe
-from observer_pipeline.partitions import key_of
 
 if TYPE_CHECKING:
     from observer_pipeline.checks.evidence import DayEvidence
 
 _PREFERRED_SOURCE = "kis-master"
-
-# Judged inside the asset: only there it can tell a refusal by the broker from a token that is missing.
-TOKEN_CHECK = dg.AssetCheckSpec(
-    name="token_valid",
-    asset=keys.ACCESS_TOKEN,
-    description=f"The token lasts longer than the {RENEW_AHEAD.total_seconds() / 60:.0f} minutes before its "
-    "end at which it is renewed. A refusal by the broker is a warning with the broker's code: it is "
-    "external, and only an operator can change it.",
-)
-
-
-def judge_token(state: TokenState, now: datetime) -> Verdict:
-    """Judges a token that the broker has given."""
-    return rules.token_valid(state.expires_at, now, needed_for=RENEW_AHEAD)
-
-
-def broker_refused(error: ExternalError, day: date) -> dg.AssetCheckResult:
-    """Returns the token's check where the broker gave none."""
-    return dg.AssetCheckResult(
-        asset_key=TOKEN_CHECK.asset_key,
-        check_name=TOKEN_CHECK.name,
-        passed=False,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="The broker gave no token.",
-        metadata={**describe(error), "trading_day": key_of(day)},
-    )
 
 
 def _master_files(evidence: DayEvidence) -> Verdict:

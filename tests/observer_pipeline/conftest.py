@@ -6,7 +6,7 @@ import shutil
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -24,7 +24,13 @@ from observer_core.settings import Paths, PathSettings
 from observer_core.settings.paths import Track
 from observer_pipeline import keys
 from observer_pipeline.definitions import build_defs
-from observer_simulator.settings import SIMULATED_APP_KEY, SIMULATED_APP_SECRET, SimulatorSettings
+from observer_simulator.settings import (
+    SIMULATED_APP_KEY,
+    SIMULATED_APP_SECRET,
+    SIMULATED_KIWOOM_APP_KEY,
+    SIMULATED_KIWOOM_APP_SECRET,
+    SimulatorSettings,
+)
 from observer_simulator.simulator import Simulator
 
 KST = timezone(timedelta(hours=9))
@@ -255,14 +261,20 @@ class Deployment:
         return Run(result, self.instance)
 
     @contextmanager
-    def broker(self, *, with_master_files: bool = True) -> Iterator[None]:
+    def broker(self, *, with_master_files: bool = True, with_kiwoom: bool = False) -> Iterator[None]:
         """Lets a simulated broker run on this deployment's clock.
 
         Args:
             with_master_files: False leaves KIS_MASTER_URL where nobody answers.
+            with_kiwoom: Whether this deployment has an account there, too.
         """
         settings = SimulatorSettings.load(
-            {"OBSERVER_SIMULATOR_HTTP_PORT": "0", "OBSERVER_SIMULATOR_WEBSOCKET_PORT": "0"}
+            {
+                "OBSERVER_SIMULATOR_HTTP_PORT": "0",
+                "OBSERVER_SIMULATOR_WEBSOCKET_PORT": "0",
+                # A page a second of a clock that runs as fast as ours.
+                "OBSERVER_SIMULATOR_KIWOOM_PAGE_ROWS": "5000",
+            }
         )
         clock = open_clock(self.environment["OBSERVER_CLOCK"])
         listening, stop, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
@@ -280,12 +292,37 @@ class Deployment:
         self.set_environment(KIS_REST_URL=addresses[0])
         if with_master_files:
             self.set_environment(KIS_MASTER_URL=f"{addresses[0].rstrip('/')}/common/master/")
+        if with_kiwoom:
+            self.set_environment(
+                KIWOOM_REST_URL=addresses[0],
+                KIWOOM_APP_KEY=SIMULATED_KIWOOM_APP_KEY,
+                KIWOOM_APP_SECRET=SIMULATED_KIWOOM_APP_SECRET,
+            )
         try:
-            yield
+            with self._running_time() if with_kiwoom else nullcontext():
+                yield
         finally:
             loop.call_soon_threadsafe(stop.set)
             thread.join(30)
             loop.close()
+
+    @contextmanager
+    def _running_time(self) -> Iterator[None]:
+        """Lets market time run, in which Kiwoom's client waits for its turns."""
+        over = threading.Event()
+
+        def run() -> None:
+            clock = open_clock(self.environment["OBSERVER_CLOCK"])
+            while not over.wait(0.05):
+                self._conductor.jump(clock.now_ns() + 10**9)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(30)
 
     def journalist(self) -> Journalist:
         """Returns a writer of the day for three symbols of its universe, at their base prices."""

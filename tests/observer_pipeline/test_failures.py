@@ -17,6 +17,7 @@ from observer_core.errors import (
     StorageError,
 )
 from observer_pipeline.failures import failure_of
+from observer_simulator.settings import SIMULATED_KIWOOM_APP_SECRET
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_a_refused_key_is_an_external_failure_and_the_universe_is_built_all_the_
     with deployment.broker():
         run = deployment.run("refresh_reference")
     assert not run.success
-    assert set(run.failures) == {"kis_access_token"}
+    assert set(run.failures) == {"kis_access_token", "kis_approval_key"}
     shown = run.failures["kis_access_token"].user_failure_data
     assert shown.metadata["cause"].value == "external: broker"
     assert shown.metadata["broker_code"].value == "EGW00103"
@@ -60,21 +61,59 @@ def test_without_the_brokers_files_the_next_source_is_used_and_shown_as_degraded
     assert "instrument_master" not in run.metadata
     assert run.metadata["symbols"]["source"].value == "packaged-listing"
     stages = {one.data["stage"]: one.data["outcome"] for one in run.metadata["symbols"]["stages"].records}
-    assert stages == {"kis-master": "failed", "last-good": "skipped", "packaged-listing": "used"}
+    assert stages == {
+        "kis-master": "failed",
+        "kiwoom": "skipped",
+        "last-good": "skipped",
+        "packaged-listing": "used",
+    }
+    skipped = run.checks["kiwoom_access_token:token_valid"]
+    assert (skipped.passed, skipped.metadata["observed"].value) == (True, "no account")
+    assert "kiwoom_access_token" not in run.metadata
     degraded = run.checks["symbols:from_master_files"]
     assert (degraded.passed, degraded.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert run.rows["universe"] > 1000
 
 
+def test_without_the_brokers_files_kiwoom_stands_in_and_the_day_is_swept_all_the_same(deployment):
+    """The second source works, and it is still shown as degraded (incident I-09)."""
+    with deployment.broker(with_master_files=False, with_kiwoom=True):
+        run = deployment.run("refresh_reference")
+    assert run.success, run.failures
+    assert set(run.failed_checks) == {"symbols:from_master_files"}
+    assert run.metadata["symbols"]["source"].value == "kiwoom"
+    assert run.metadata["symbols"]["degraded"].value is True
+    used = run.metadata["symbols"]["stages"].records[1].data
+    assert (used["stage"], used["outcome"], used["symbols"]) == ("kiwoom", "used", 4237)
+    assert used["seconds"] > 0
+    assert "by rule from code" in used["reason"]
+    assert run.rows["universe"] > 1000
+    assert set(run.metadata["kiwoom_access_token"]) == {"fingerprint", "expires_at"}
+
+
+def test_a_refusal_by_kiwoom_is_a_warning_and_fails_nothing(deployment):
+    with deployment.broker(with_kiwoom=True):
+        deployment.set_environment(KIWOOM_APP_SECRET="another")
+        run = deployment.run("refresh_reference")
+    assert run.success, run.failures
+    assert set(run.failed_checks) == {"kiwoom_access_token:token_valid"}
+    refused = run.checks["kiwoom_access_token:token_valid"]
+    assert refused.severity is dg.AssetCheckSeverity.WARN
+    assert refused.metadata["cause"].value == "external: broker"
+    assert refused.metadata["broker_code"].value == "8001"
+
+
 def test_no_secret_reaches_the_event_log(deployment):
-    """App key, secret, token and the database's password stand in no event of a run (incident I-28)."""
-    with deployment.broker():
+    """Keys, tokens, approval key and the database's password stand in no event of a run (incident I-28)."""
+    with deployment.broker(with_kiwoom=True):
         run = deployment.run("refresh_reference")
     assert run.success, run.failures
     cache = json.loads((deployment.paths.data / "cache" / "token_cache.json").read_text())
-    token = next(iter(cache["entries"].values()))["access_token"]["value"]
+    issued = [entry["value"] for kinds in cache["entries"].values() for entry in kinds.values()]
+    assert len(issued) == 3
     secrets = [
-        token,
+        *issued,
+        SIMULATED_KIWOOM_APP_SECRET,
         *(deployment.environment[name] for name in ("KIS_APP_KEY", "KIS_APP_SECRET", "DB_PASSWORD")),
     ]
     for entry in deployment.instance.all_logs(run.result.run_id):
@@ -110,7 +149,7 @@ def test_a_hole_in_continuous_trading_is_an_error_with_its_size(refreshed):
     refreshed.set_clock(refreshed.at(11, 1))
     run = refreshed.run("compact_hours")
     assert run.success, run.failures
-    assert set(run.failed_checks) == {"gaps:no_holes"}
+    assert set(run.failed_checks) == {"gaps:no_holes", "completeness:nothing_missing"}
     check = run.checks["gaps:no_holes"]
     assert check.severity is dg.AssetCheckSeverity.ERROR
     offenders = [record.data for record in check.metadata["offenders"].records]

@@ -17,11 +17,11 @@ SPECS = {spec.key: spec for spec in DEFS.resolve_all_asset_specs()}
 GRAPH = DEFS.resolve_asset_graph()
 COMPUTED = {key for key in SPECS if GRAPH.get(key).is_executable}
 CHECKS = {key: GRAPH.get_check_spec(key) for key in GRAPH.asset_check_keys}
-# The deployment belongs to no trading day.
 CONTRACTS = {key for key in COMPUTED if key.path[0] == "contracts"}
-NOT_TABULAR = {"kis_access_token", "instrument_master", "day_close"} | {
-    key.to_user_string() for key in CONTRACTS
-}
+# What is the deployment's belongs to no trading day.
+DEPLOYMENT = CONTRACTS | {keys.SHIPMENT, keys.DUMPS, keys.RETENTION}
+CREDENTIALS = {"kis_access_token", "kis_approval_key", "kiwoom_access_token"}
+NOT_TABULAR = {*CREDENTIALS, "instrument_master", "day_close"} | {key.to_user_string() for key in DEPLOYMENT}
 SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
 
 
@@ -48,7 +48,7 @@ def test_every_asset_tells_a_reader_what_it_is(spec):
 
 @named([SPECS[key] for key in sorted(COMPUTED)])
 def test_every_computed_asset_has_partitions_a_version_and_a_check(spec):
-    days = None if spec.key in CONTRACTS else SPECS[keys.SCALP_JOURNAL].partitions_def
+    days = None if spec.key in DEPLOYMENT else SPECS[keys.SCALP_JOURNAL].partitions_def
     assert spec.partitions_def == days
     assert spec.code_version
     assert any(check.asset_key == spec.key for check in CHECKS)
@@ -82,7 +82,8 @@ def above(key: dg.AssetKey) -> set[dg.AssetKey]:
 
 
 def test_the_jobs_cover_every_computed_asset_and_every_check():
-    names = ("refresh_reference", "compact_hours", "close_day", "verify_contracts")
+    names = ("refresh_reference", "compact_hours", "close_day", "verify_contracts",
+             "ship_backup", "dump_databases", "apply_retention")  # fmt: skip
     jobs = [DEFS.resolve_job_def(name) for name in names]
     assert all(job.description and int(job.tags["dagster/max_runtime"]) for job in jobs)
     assert set().union(*(job.asset_layer.selected_asset_keys for job in jobs)) >= COMPUTED
@@ -98,7 +99,10 @@ def test_only_checks_whose_breach_poisons_other_data_block():
     blocking = {
         f"{key.asset_key.to_user_string()}:{key.name}" for key, spec in CHECKS.items() if spec.blocking
     }
-    tables = ("scalp_trades", "scalp_quotes", "swing_snapshots", "market_events", "raw_records", "gaps")
+    tables = (
+        "scalp_trades", "scalp_quotes", "swing_snapshots", "market_events", "backfill_trades", "raw_records",
+        "gaps",
+    )  # fmt: skip
     assert blocking == {
         "symbols:count_plausible",
         "bars_1m:bars_hold_trades",
@@ -115,7 +119,7 @@ def test_only_assets_that_ask_a_remote_side_are_retried():
         node.name for node in DEFS.resolve_job_def("close_day").all_node_defs
         if isinstance(node, dg.OpDefinition) and node.retry_policy
     }  # fmt: skip
-    assert retried == {"kis_access_token", "warehouse_universe", "warehouse_load"}
+    assert retried == {"kis_access_token", "kis_approval_key", "warehouse_universe", "warehouse_load"}
 
 
 def test_the_warehouses_tables_are_those_of_the_graph():

@@ -7,7 +7,14 @@ import pytest
 
 from observer_pipeline.definitions import build_defs
 from observer_pipeline.resources import Deployment
-from observer_pipeline.schedules import close_after_session, compact_closed_hours, refresh_before_session
+from observer_pipeline.schedules import (
+    apply_retention_daily,
+    close_after_session,
+    compact_closed_hours,
+    dump_databases_nightly,
+    refresh_before_session,
+    ship_sealed_files,
+)
 
 KST = timezone(timedelta(hours=9))
 
@@ -88,8 +95,8 @@ def test_everything_runs_by_itself_on_the_real_clock_only(clock, expected):
     repository = build_defs(clock=clock).get_repository_def()
     schedules = [one.default_status is dg.DefaultScheduleStatus.RUNNING for one in repository.schedule_defs]
     sensors = [one.default_status is dg.DefaultSensorStatus.RUNNING for one in repository.sensor_defs]
-    assert schedules == [expected] * 4
-    assert sensors == [expected] * 2
+    assert schedules == [expected] * 7
+    assert sensors == [expected] * 3
 
 
 def test_schedules_tick_on_korean_time():
@@ -100,7 +107,31 @@ def test_schedules_tick_on_korean_time():
         "compact_closed_hours": ("5 8-19 * * *", "Asia/Seoul"),
         "close_after_session": ("10 20 * * *", "Asia/Seoul"),
         "verify_contracts_hourly": ("25 * * * *", "Asia/Seoul"),
+        "ship_sealed_files": (["15 8-21 * * *", "30 20 * * *", "15 2 * * *"], "Asia/Seoul"),
+        "dump_databases_nightly": ("5 22 * * *", "Asia/Seoul"),
+        "apply_retention_daily": ("40 20 * * *", "Asia/Seoul"),
     }
+
+
+def test_backups_wait_for_a_target(resource):
+    for evaluate in (ship_sealed_files, dump_databases_nightly):
+        skipped = tick(evaluate, at(10, 15), resource)
+        assert "No backup target is configured (OBSERVER_BACKUP_TARGET)" in skipped.skip_message
+
+
+def test_sealed_files_leave_each_hour_of_a_trading_day_and_each_night(mounts, resource):
+    mounts.set_environment(OBSERVER_BACKUP_TARGET="/backup")
+    assert tick(ship_sealed_files, at(10, 15), resource).run_key == "ship_backup 2026-09-15 10:15"
+    holiday = date(2026, 9, 25)
+    assert "KRX closed" in tick(ship_sealed_files, at(10, 15, day=holiday), resource).skip_message
+    assert tick(ship_sealed_files, at(2, 15, day=holiday), resource).run_key == "ship_backup 2026-09-25 02:15"
+    assert tick(dump_databases_nightly, at(22, 5, day=holiday), resource).run_key.startswith("dump_databases")
+
+
+def test_retention_runs_on_closed_days_too():
+    assert tick(apply_retention_daily, at(20, 40, day=date(2026, 9, 25))).run_key == (
+        "apply_retention 2026-09-25 20:40"
+    )
 
 
 def seal(deployment, stem: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from observer_core.market.calendar import Phase
-from observer_core.market.ticks import price_limits
+from observer_core.market.ticks import price_limits, tick_size
 from observer_pipeline.checks.verdict import Scalar, Severity, Verdict
 
 _SHOWN = 50
@@ -125,6 +125,50 @@ def no_gaps(gaps: Sequence[Gap]) -> Verdict:
         ],
         reason=f"{len(gaps)} intervals without data." if gaps else "The feed was never interrupted.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PriceCount:
+    """How many trades of a symbol had a price in KRW."""
+
+    symbol: str
+    price: int
+    trades: int
+
+
+def prices_on_grid(prices: Sequence[PriceCount], shares: Collection[str]) -> Verdict:
+    """Judges that the trades of shares lie on the grid of prices, or on a midpoint of it.
+
+    A midpoint order trades at half a tick, cut or rounded to whole KRW. Other products have other grids.
+
+    Args:
+        prices: Every price that was traded.
+        shares: The symbols to judge.
+    """
+    judged = [one for one in prices if one.symbol in shares]
+    wrong = sorted(
+        (one for one in judged if not _on_grid(one.price)), key=lambda one: (-one.trades, one.symbol)
+    )
+    trades = sum(one.trades for one in wrong)
+    return Verdict(
+        passed=not wrong,
+        severity=Severity.WARN,
+        bound=0,
+        observed=trades,
+        offenders=[
+            {"symbol": one.symbol, "price": one.price, "tick": tick_size(one.price), "trades": one.trades}
+            for one in wrong[:_SHOWN]
+        ],
+        reason=f"{trades:,} of {sum(one.trades for one in judged):,} trades are off the grid."
+        if wrong
+        else f"All {sum(one.trades for one in judged):,} trades lie on the grid or its midpoints.",
+    )
+
+
+def _on_grid(price: int) -> bool:
+    tick = tick_size(price)
+    # Twice the distance from the grid: 0 on it; around one tick at a midpoint.
+    return price % tick == 0 or abs(2 * (price % tick) - tick) <= 1
 
 
 def prices_within_limits(ranges: Sequence[PriceRange], base_prices: Mapping[str, int]) -> Verdict:

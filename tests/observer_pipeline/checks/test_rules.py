@@ -8,7 +8,7 @@ from observer_core.market.calendar import MarketCalendar, Phase
 from observer_pipeline.checks.rules import conservation, reference, schema, sessions, tape
 from observer_pipeline.checks.rules.conservation import HourCount
 from observer_pipeline.checks.rules.sessions import ExpectedHour
-from observer_pipeline.checks.rules.tape import Gap, Hole, PriceRange, StepBack
+from observer_pipeline.checks.rules.tape import Gap, Hole, PriceCount, PriceRange, StepBack
 from observer_pipeline.checks.verdict import Severity
 
 KST = timezone(timedelta(hours=9))
@@ -239,3 +239,19 @@ class TestReference:
     def test_parts_make_the_whole(self):
         assert reference.adds_up(10, {"universe": 6, "group": 4}).passed
         assert not reference.adds_up(10, {"universe": 6, "group": 3}).passed
+
+
+class TestGrid:
+    @pytest.mark.parametrize("price", [1_999, 2_005, 75_200, 75_250, 201_250, 500_500, 2_003, 2_002])
+    def test_the_grid_and_its_midpoints_are_allowed(self, price):
+        """75,250 and 201,250 are midpoints of 100 and 500; half of 5 is rounded up or cut."""
+        assert tape.prices_on_grid([PriceCount("005930", price, 1)], {"005930"}).passed
+
+    @pytest.mark.parametrize("price", [2_001, 75_210, 75_249, 201_200])
+    def test_another_price_is_found_with_its_trades(self, price):
+        verdict = tape.prices_on_grid([PriceCount("005930", price, 3)], {"005930"})
+        assert (verdict.passed, verdict.severity, verdict.observed) == (False, Severity.WARN, 3)
+        assert verdict.offenders[0]["price"] == price
+
+    def test_a_fund_has_another_grid(self):
+        assert tape.prices_on_grid([PriceCount("069500", 75_210, 3)], {"005930"}).passed

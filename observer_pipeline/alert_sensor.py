@@ -1,0 +1,199 @@
+"""Failed checks and failed runs on their way to the webhook.
+
+Invariant: a failed check fails no run, so alerts follow the evaluations and not the runs. An event is read
+once; what could not be delivered stays unread, so that a webhook that was away gets one message with
+everything that still holds. The address of the webhook is a secret: it is in no error.
+"""
+
+# Dagster compares the annotation of `context` itself, so annotations are not postponed here.
+
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+import httpx
+from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
+
+from observer_core.errors import NetworkError
+from observer_core.logs import hide, redact
+from observer_pipeline.alerting import (
+    Finding,
+    Level,
+    Problem,
+    message_of,
+    news_of,
+    problems_as_json,
+    problems_of,
+    without_forgotten,
+)
+from observer_pipeline.resources import Deployment
+
+NAME = "alerts"
+_INTERVAL = timedelta(seconds=30)
+_SECONDS = 10.0
+# A tick is bounded; what is left comes with the next one.
+_MOST_EVENTS = 500
+_PARTITION_TAG = "dagster/partition"
+
+_LEVELS = {dg.AssetCheckSeverity.WARN: Level.WARNING, dg.AssetCheckSeverity.ERROR: Level.ERROR}
+_READ = (
+    DagsterEventType.ASSET_CHECK_EVALUATION,
+    DagsterEventType.RUN_FAILURE,
+    DagsterEventType.RUN_SUCCESS,
+)
+
+
+def alert_sensor(*, running: bool) -> dg.SensorDefinition:
+    """Returns the sensor.
+
+    Args:
+        running: Whether it is on by default.
+    """
+    made = dg.sensor(
+        name=NAME,
+        minimum_interval_seconds=int(_INTERVAL.total_seconds()),
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description="Tells the webhook (OBSERVER_ALERT_WEBHOOK_URL, Slack's JSON) of each check that fails "
+        "and each run that fails, once, with a link to this UI, and once more when it is over. Starts with "
+        "what happens after it was first switched on.",
+    )
+    return made(alerts)
+
+
+def alerts(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.SkipReason:
+    """Tells what has begun and what is over since the last tick.
+
+    Raises:
+        NetworkError: The webhook did not take it; the next tick tries again.
+    """
+    settings = deployment.settings.alerts
+    if not settings.webhook_url.get_secret_value():
+        context.update_cursor("")
+        return dg.SkipReason("OBSERVER_ALERT_WEBHOOK_URL is not set: failures are shown in Dagster only.")
+    if not context.cursor:
+        context.update_cursor(_cursor(_newest(context.instance), {}))
+        return dg.SkipReason("Alerts begin with what happens from now on.")
+    kept = json.loads(context.cursor)
+    problems = without_forgotten(problems_of(kept["problems"]), deployment.clock.now().timestamp())
+    read = _unread(context.instance, kept["after"])
+    found = [
+        finding
+        for record in sorted((one for records in read.values() for one in records), key=_storage_id)
+        for finding in _findings(context.instance, record, problems)
+    ]
+    news = news_of(problems, found)
+    if news.begun or news.over:
+        hide([settings.webhook_url])
+        message = message_of(news, address=settings.dagster_url, place=_place(deployment))
+        _deliver(settings.webhook_url.get_secret_value(), message)
+    after = {name: _storage_id(records[-1]) for name, records in read.items() if records}
+    context.update_cursor(_cursor({**kept["after"], **after}, news.problems))
+    return dg.SkipReason(
+        f"{len(news.begun)} problems told, {len(news.over)} resolved; {len(news.problems)} hold on."
+    )
+
+
+def _findings(
+    instance: dg.DagsterInstance, record: EventLogRecord, problems: Mapping[str, Problem]
+) -> Iterator[Finding]:
+    event = record.event_log_entry.dagster_event
+    if event is None:
+        return
+    at = record.event_log_entry.timestamp
+    if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+        yield _of_check(event.asset_check_evaluation_data, at)
+        return
+    failed = event.event_type is DagsterEventType.RUN_FAILURE
+    # A success is news only where the job's failure was told.
+    if failed or any(key.startswith(f"run {event.job_name} ") for key in problems):
+        yield _of_run(instance, record.run_id, at, event.message if failed else None)
+
+
+def _of_check(evaluation: dg.AssetCheckEvaluation, at: float) -> Finding:
+    shown = {name: value.value for name, value in evaluation.metadata.items()}
+    day = evaluation.partition or shown.get("trading_day", "")
+    asset = evaluation.asset_key.to_user_string()
+    parts = [evaluation.description or "", *(f"{n}: {shown[n]}" for n in ("bound", "observed") if n in shown)]
+    path = "/".join(quote(part) for part in evaluation.asset_key.path)
+    return Finding(
+        key=f"check {asset} {evaluation.check_name} {day}",
+        title=f"{asset}: {evaluation.check_name} {day}".rstrip(),
+        level=None if evaluation.passed else _LEVELS[evaluation.severity],
+        text=" · ".join(filter(None, parts)),
+        cause=str(shown.get("cause", "")),
+        path=f"/assets/{path}?view=checks&checkDetail={quote(evaluation.check_name)}",
+        at_seconds=at,
+    )
+
+
+def _of_run(instance: dg.DagsterInstance, run_id: str, at: float, failure: str | None) -> Finding:
+    run = instance.get_run_by_id(run_id)
+    job = run.job_name if run else "?"
+    partition = run.tags.get(_PARTITION_TAG, "") if run else ""
+    return Finding(
+        key=f"run {job} {partition}",
+        title=f"run of {job} {partition}".rstrip(),
+        level=None if failure is None else Level.ERROR,
+        text=redact(failure or "The job has succeeded."),
+        cause="",
+        path=f"/runs/{run_id}",
+        at_seconds=at,
+    )
+
+
+def _unread(instance: dg.DagsterInstance, after: Mapping[str, int]) -> dict[str, list[EventLogRecord]]:
+    return {
+        kind.value: list(_records(instance)(
+            EventRecordsFilter(event_type=kind, after_cursor=after[kind.value]), _MOST_EVENTS, True
+        ))
+        for kind in _READ
+    }  # fmt: skip
+
+
+def _newest(instance: dg.DagsterInstance) -> dict[str, int]:
+    found = {kind.value: list(_records(instance)(EventRecordsFilter(kind), 1, False)) for kind in _READ}
+    return {name: _storage_id(records[0]) if records else 0 for name, records in found.items()}
+
+
+def _records(instance: dg.DagsterInstance) -> Callable[..., Any]:
+    """Returns the query that the instance offers as `get_event_records`, without its warning.
+
+    Dagster 1.13 has no other one that gives the evaluations of all checks in their order.
+    """
+    return instance.event_log_storage.get_event_records
+
+
+def _storage_id(record: EventLogRecord) -> int:
+    return int(record.storage_id)
+
+
+def _cursor(after: Mapping[str, int], problems: Mapping[str, Problem]) -> str:
+    return json.dumps({"after": dict(after), "problems": problems_as_json(problems)})
+
+
+def _place(deployment: Deployment) -> str:
+    pod = deployment.settings.pod
+    name = pod.pod_name or socket.gethostname()
+    return f"{pod.pod_namespace}/{name}" if pod.pod_namespace else name
+
+
+def _deliver(address: str, message: dict[str, Any]) -> None:
+    try:
+        # A redirect would carry the notice elsewhere.
+        answer = httpx.post(address, json=message, timeout=_SECONDS, follow_redirects=False)
+    except httpx.HTTPError as error:
+        # The message of the error may hold the address.
+        raise _undelivered(type(error).__name__) from None
+    if not 200 <= answer.status_code < 300:
+        raise _undelivered(f"HTTP {answer.status_code}")
+
+
+def _undelivered(reason: str) -> NetworkError:
+    return NetworkError(
+        f"The webhook did not take an alert: {reason}.",
+        remedy="Check OBSERVER_ALERT_WEBHOOK_URL and the egress rules; the next tick tries again.",
+    )

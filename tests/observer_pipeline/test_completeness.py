@@ -1,0 +1,96 @@
+"""A day's account of shares: captured, missed, filled, missing, and why (a person reads it at a glance)."""
+
+import base64
+import io
+from datetime import UTC, datetime
+
+import pytest
+from PIL import Image
+
+from observer_pipeline.charts import LARGEST_BYTES, completeness_picture
+from observer_pipeline.checks.rules.completeness import nothing_missing
+from observer_pipeline.completeness import SymbolCompleteness, reason_of
+
+
+def row(began, ended, *, symbol="005930", shard="0", cause=None):
+    """A row of `gaps`; times are minutes after 09:00 in Korea."""
+    moments = [datetime(2026, 9, 15, 0, minute, tzinfo=UTC) for minute in (began, ended)]
+    return {"symbol": symbol, "shard": shard, "cause": cause, "started_at": moments[0],
+            "ended_at": moments[1], "received_at": moments[1]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outage", "reason"),
+    [
+        (row(4, 6, symbol="", cause="disconnect"), "disconnect"),
+        (row(6, 9, symbol="005930", cause="disconnect"), "disconnect"),
+        (row(7, 9, symbol="", cause="disconnect"), "unexplained"),
+        (row(4, 6, symbol="000660", cause="disconnect"), "unexplained"),
+        (row(4, 6, symbol="", shard="1", cause="disconnect"), "unexplained"),
+    ],
+    ids=["of the shard", "touches", "later", "of another symbol", "of another shard"],
+)
+def test_a_hole_is_explained_by_an_outage_that_touches_it(outage, reason):
+    assert reason_of(row(5, 6), [outage]) == reason
+
+
+def test_its_own_cause_comes_first():
+    assert reason_of(row(5, 6, cause="restart"), [row(4, 6, symbol="", cause="disconnect")]) == "restart"
+
+
+def test_what_was_filled_is_not_missing():
+    one = SymbolCompleteness("005930", captured=900, holes=1, missed=100, filled=60)
+    assert (one.missing, one.share) == (40, 0.96)
+    assert SymbolCompleteness("005930", captured=900, holes=1, missed=100, filled=130).missing == 0
+    assert SymbolCompleteness("005930", captured=0).share == 1.0
+
+
+def test_the_verdict_names_the_worst_first():
+    verdict = nothing_missing({"000660": 5, "005930": 7}, traded=100)
+    assert (verdict.passed, verdict.bound, verdict.observed) == (False, 0, 12)
+    assert [one["symbol"] for one in verdict.offenders] == ["005930", "000660"]
+    assert nothing_missing({}, traded=100).passed
+
+
+def test_a_hole_is_red_in_the_picture_and_a_whole_day_is_not():
+    """Forty symbols over a whole day stay below the limit."""
+    whole = [SymbolCompleteness(f"{n:06d}", captured=100) for n in range(40)]
+    traded = {one.symbol: range(9 * 60, 20 * 60) for one in whole}
+    broken = [
+        SymbolCompleteness("000000", 100, 1, 50, 10, "10:00:00", "10:30:00", {}, tuple(range(600, 631)))
+    ]
+    counts = []
+    for found in (whole, [*broken, *whole[1:]]):
+        markdown = completeness_picture(found, traded)
+        assert len(markdown) <= LARGEST_BYTES + 200
+        encoded = markdown[markdown.index("base64,") + 7 : -1]
+        pixels = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB").get_flattened_data()
+        counts.append(sum(red > 180 and green < 90 for red, green, _ in pixels))
+    # The legend has a red square in both.
+    assert counts[1] > counts[0] + 200
+
+
+def test_without_trades_there_is_no_picture():
+    assert completeness_picture([SymbolCompleteness("005930", captured=0)], {}) == ""
+
+
+def test_holes_of_a_day_are_accounted_for_by_symbol(refreshed):
+    """The journal told of two holes of 20 shares each; nothing was asked for later."""
+    journalist = refreshed.journalist()
+    journalist.write(9, 10, holes=2)
+    refreshed.set_clock(refreshed.at(11, 1))
+    run = refreshed.run("compact_hours")
+    assert run.success, run.failures
+    shown = run.metadata["completeness"]
+    worst = shown["symbols"].records[0].data
+    symbol, _ = journalist.first_symbol
+    # Three trades an hour of ten shares each, for two hours.
+    assert worst == {
+        "symbol": symbol, "captured": 60, "holes": 2, "missed": 40, "filled": 0, "missing": 40,
+        "complete": 60.0, "since": "10:04:59", "until": "10:05:01", "reasons": "unexplained 2",
+    }  # fmt: skip
+    assert (shown["captured_shares"].value, shown["missing_shares"].value) == (180, 40)
+    assert round(shown["complete_percent"].value, 2) == round(100 * 180 / 220, 2)
+    check = run.checks["completeness:nothing_missing"]
+    assert (check.passed, check.metadata["observed"].value) == (False, 40)
+    assert "data:image/png" in shown["picture"].value
