@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from observer_contracts.catalogue_helm import HELM_RULES
 from observer_contracts.catalogue_running import RUNNING_RULES
 from observer_contracts.model import Check, Contract, Rule, Severity, Source
 from observer_contracts.rules import (
@@ -20,12 +21,14 @@ from observer_contracts.rules import (
     path,
     probe,
     rendering,
+    same_contract,
     sealed_secret,
     secret,
     security,
     service,
     source_code,
     volume,
+    writer,
 )
 from observer_contracts.rules.live.table import LIVE_CHECKS
 from observer_contracts.rules.runtime.table import RUNTIME_CHECKS
@@ -67,11 +70,13 @@ _DECLARED: tuple[Rule, ...] = (
     ),
     Rule(
         "WRK-001",
-        "The declared workloads are there and run",
+        "The declared workloads are there and run their declared programs",
         Contract.RENDERING,
         _C,
-        why="Without the collector nothing is recorded, without the database nothing is loaded.",
-        remedy="Restore the workload under its declared name and kind, with at least one replica.",
+        why="Without the collector nothing is recorded, without the database nothing is loaded; a pod that "
+        "runs something else looks healthy to everybody but the probes.",
+        remedy="Restore the workload under its declared name and kind, with at least one replica and the "
+        "arguments of its program.",
         look="kubectl -n observer-prod get deployment,statefulset",
         checks=_manifests(rendering.workloads_present),
     ),
@@ -220,6 +225,7 @@ _DECLARED: tuple[Rule, ...] = (
         why="The name does not resolve, loads stop, and journal segments pile up.",
         remedy="Set DB_HOST to the Service's name, or rename the Service.",
         look="kubectl -n observer-prod get service,endpointslices",
+        severity_in_the_pod=_H,
         checks=_manifests(database.host_is_the_service),
     ),
     Rule(
@@ -230,6 +236,7 @@ _DECLARED: tuple[Rule, ...] = (
         why="Connections are refused although every name is right.",
         remedy="Set the end that is named to the declared port.",
         look="kubectl -n observer-prod get service postgres -o yaml",
+        severity_in_the_pod=_H,
         checks=_manifests(database.port_chain),
     ),
     Rule(
@@ -332,7 +339,10 @@ _DECLARED: tuple[Rule, ...] = (
         Contract.SECRET,
         _H,
         cf="CF-3",
-        why="Everybody with the repository has the account, the database or the cluster.",
+        why="Everybody with the repository has the account, the database or the cluster. Searched are, by "
+        "kind: Secrets (also between fences of Markdown), kubeconfigs, private keys, key stores, .env files, "
+        "registry credentials, literals of a secretGenerator, and values of declared secrets in ConfigMaps, "
+        "`env`, image definitions and shell scripts. What only looks random is not reported.",
         remedy="Renew the credential first, then `git rm --cached` the file and purge the history "
         "(docs/operations/purge-secrets.md).",
         look="git ls-files",
@@ -463,7 +473,7 @@ _DECLARED: tuple[Rule, ...] = (
         remedy="Pin the pods to one node, where the declared lock makes the second one a standby, or run "
         "one replica.",
         look="kubectl -n observer-prod get pods -o wide",
-        checks=_manifests(volume.one_writer),
+        checks=_manifests(writer.one_writer),
     ),
     Rule(
         "VOL-004",
@@ -476,7 +486,7 @@ _DECLARED: tuple[Rule, ...] = (
         "two locks exist.",
         remedy="Set a nodeSelector by hostname and the strategy RollingUpdate, or one replica with Recreate.",
         look="kubectl -n observer-prod get deployment observer -o yaml",
-        checks=_manifests(volume.update_keeps_one_writer),
+        checks=_manifests(writer.update_keeps_one_writer),
     ),
     Rule(
         "VOL-005",
@@ -588,6 +598,30 @@ _DECLARED: tuple[Rule, ...] = (
         checks=_manifests(probe.slow_start_covered),
     ),
     Rule(
+        "PRB-004",
+        "The pod is verified before the collector starts",
+        Contract.PROBE,
+        _H,
+        incident="I-18",
+        why="A pod with a missing volume or key starts, looks healthy and loses the day; an init step that "
+        "sees something else proves nothing, and one that refuses for less costs the day itself.",
+        remedy="Give the init step the collector's image, environment and mounts, and the arguments that "
+        "are named.",
+        look="kubectl -n observer-prod logs deploy/observer -c verify",
+        checks=_manifests(same_contract.verified_before_start),
+    ),
+    Rule(
+        "RUN-001",
+        "Dagster's runs have the collector's environment, mounts and context",
+        Contract.ENVIRONMENT,
+        _H,
+        incident="I-12",
+        why="A run that sees another folder or another user writes files that nobody reads, or none at all.",
+        remedy="Correct `run_k8s_config` of the run launcher; the rule in brackets says more.",
+        look="kubectl -n observer-prod get job -l dagster/run-id -o yaml",
+        checks=_manifests(same_contract.runs_as_the_collector),
+    ),
+    Rule(
         "NET-001",
         "The network lets through what is declared",
         Contract.NETWORK,
@@ -674,7 +708,7 @@ def _with_running_system(rule: Rule) -> Rule:
     return replace(rule, checks={**rule.checks, **more})
 
 
-RULES = tuple(_with_running_system(rule) for rule in (*_DECLARED, *RUNNING_RULES))
+RULES = tuple(_with_running_system(rule) for rule in (*_DECLARED, *RUNNING_RULES, *HELM_RULES))
 
 BY_ID = {rule.id: rule for rule in RULES}
 EXEMPTIONS = BY_ID["EXM-001"]

@@ -11,6 +11,7 @@ import fnmatch
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 from observer_contracts.catalogue import BY_ID, EXEMPTIONS, GATES, RENDERING, RULES
 from observer_contracts.declaration.facts import Declaration, Exemption
@@ -19,9 +20,17 @@ from observer_contracts.evidence.live.observations import Live
 from observer_contracts.evidence.manifests import Manifests
 from observer_contracts.evidence.repository import Repository
 from observer_contracts.evidence.runtime.observations import Runtime
+from observer_contracts.helm.values import HelmValues
 from observer_contracts.model import Check, Finding, Location, Result, Rule, Severity, Source, Status
 
 _EXEMPTIBLE = frozenset({Status.FAIL, Status.WARN})
+_OPTIONS = {
+    Source.MANIFESTS: "manifests",
+    Source.REPOSITORY: "repo",
+    Source.RUNTIME: "runtime",
+    Source.LIVE: "live",
+    Source.VALUES: "helm-values",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,7 @@ class Verification:
         repository: A repository; None where none was asked for.
         runtime: The container of this process; None where it was not asked for.
         live: The cluster; None where it was not asked for. With one deployment it is compared with that.
+        values: Values of the Helm charts; None where they were not asked for.
         only: Ids of the rules to run; all where empty.
         exemptions: Accepted findings.
         today: The day that decides whether an exemption has expired.
@@ -43,6 +53,7 @@ class Verification:
     repository: Repository | None = None
     runtime: Runtime | None = None
     live: Live | None = None
+    values: HelmValues | None = None
     only: Collection[str] = ()
     exemptions: Sequence[Exemption] = ()
     today: date = date.max
@@ -56,8 +67,47 @@ def verify(verification: Verification) -> list[Result]:
         for source, evidence in _evidence(verification)
         for result in _run(rules, source, verification.declaration, evidence)
     ]
-    unique = list(dict.fromkeys(results))
+    results += _not_looked_at(verification, results)
+    unique = _without_images_seen_twice(list(dict.fromkeys(results)), verification)
     return sorted(_exempted(unique, verification, rules), key=lambda result: result.order)
+
+
+def _without_images_seen_twice(results: list[Result], verification: Verification) -> list[Result]:
+    """Leaves out what the repository says of an image definition that was given with the manifests too."""
+    if verification.repository is None or verification.manifests is None:
+        return results
+    root = Path(verification.repository.root)
+    given = {
+        _image_line(result, Path())
+        for result in results
+        if result.source is Source.MANIFESTS and _about_image(result)
+    }
+    return [
+        result
+        for result in results
+        if result.source is not Source.REPOSITORY
+        or not _about_image(result)
+        or _image_line(result, root) not in given
+    ]
+
+
+def _about_image(result: Result) -> bool:
+    return any(where.object == "image" for where in result.finding.evidence)
+
+
+def _image_line(result: Result, root: Path) -> tuple[str, Status, Path, int | None, str]:
+    where = next(where for where in result.finding.evidence if where.object == "image")
+    return result.rule.id, result.status, (root / where.file).resolve(), where.line, where.field
+
+
+def _not_looked_at(verification: Verification, results: Sequence[Result]) -> Iterator[Result]:
+    """Yields UNKNOWN for each rule that was named and has no answer from the evidence that was given."""
+    answered = {result.rule.id for result in results} | {EXEMPTIONS.id}
+    for rule in RULES:
+        if rule.id in verification.only and rule.id not in answered:
+            needed = " or ".join(f"--{_OPTIONS[source]}" for source in rule.checks)
+            observed = f"nothing that was looked at tells it; it needs {needed}"
+            yield Result(rule, Finding(Status.UNKNOWN, rule.id, rule.title, observed))
 
 
 def _evidence(verification: Verification) -> Iterator[tuple[Source, Evidence]]:
@@ -75,6 +125,8 @@ def _evidence(verification: Verification) -> Iterator[tuple[Source, Evidence]]:
     if verification.live is not None:
         compared = given[0] if len(given) == 1 else None
         yield Source.LIVE, Evidence(manifests=compared, live=verification.live)
+    if verification.values is not None:
+        yield Source.VALUES, Evidence(values=verification.values)
 
 
 def _run(
@@ -156,6 +208,9 @@ def _covers(exemption: Exemption, result: Result, today: date) -> bool:
 
 
 def _judge_exemptions(verification: Verification, used: set[int]) -> Iterator[Result]:
+    if EXEMPTIONS.id in verification.only and not verification.exemptions:
+        expected = "every exemption is needed and has not expired"
+        yield Result(EXEMPTIONS, Finding(Status.PASS, "exemptions", expected, "there is none"))
     for index, exemption in enumerate(verification.exemptions):
         about = f"{exemption.rule} on {exemption.object}"
         expected = "an exemption that is needed and has not expired"
@@ -179,6 +234,7 @@ def _looked_at(exemption: Exemption, verification: Verification) -> bool:
         Source.REPOSITORY: verification.repository is not None,
         Source.RUNTIME: verification.runtime is not None,
         Source.LIVE: verification.live is not None,
+        Source.VALUES: verification.values is not None,
     }
     ran = not verification.only or rule.id in verification.only
     # What manifests or repository decide need not wait for somebody who looks at the running system.
@@ -186,21 +242,26 @@ def _looked_at(exemption: Exemption, verification: Verification) -> bool:
     return ran and all(asked.get(source, False) for source in needed)
 
 
-def worst_exit_status(results: Sequence[Result], fail_on: Severity) -> int:
+def worst_exit_status(results: Sequence[Result], fail_on: Severity, *, named: Collection[str] = ()) -> int:
     """Returns the exit status of a verification.
+
+    Args:
+        results: What the rules said.
+        fail_on: Smallest severity that counts as a finding.
+        named: Rules that were asked for by name: without an answer to each of them nothing is proved.
 
     Returns:
         0 nothing at or above the severity, 1 findings, 2 manifests that do not render, 3 nothing could be
-        seen.
+        seen, or not all that was named.
     """
     failures = [result for result in results if result.status is Status.FAIL]
     if any(result.rule is RENDERING for result in failures):
         return 2
-    if any(result.rule.severity.rank <= fail_on.rank for result in failures):
+    if any(result.severity.rank <= fail_on.rank for result in failures):
         return 1
     unseen = [result for result in results if result.status is Status.UNKNOWN]
     nothing = not any(
         result.status in (Status.PASS, Status.WARN, Status.EXEMPT, Status.EXTERNAL) for result in results
     )
-    blind = any(result.rule.id in GATES for result in unseen)
+    blind = any(result.rule.id in GATES or result.rule.id in named for result in unseen)
     return 3 if blind or (nothing and not failures) else 0

@@ -57,6 +57,7 @@ class Source(StrEnum):
     REPOSITORY = "repository"
     RUNTIME = "runtime"
     LIVE = "live"
+    VALUES = "helm-values"
     CONFIGURATION = "configuration"
 
 
@@ -140,6 +141,8 @@ class Rule:
         remedy: What to do.
         look: A command that shows the fact to a person.
         checks: The pure function of each source of evidence.
+        severity_in_the_pod: What a violation costs the running container, where that is less: the collector
+            records without what it only loads into.
     """
 
     id: str
@@ -152,6 +155,7 @@ class Rule:
     checks: Mapping[Source, Check] = field(repr=False, compare=False)
     cf: str | None = None
     incident: str | None = None
+    severity_in_the_pod: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +175,16 @@ class Result:
         return self.finding.status
 
     @property
+    def severity(self) -> Severity:
+        """What the violation costs where it was seen."""
+        own = self.rule.severity_in_the_pod if self.source is Source.RUNTIME else None
+        return own or self.rule.severity
+
+    @property
     def remedy(self) -> str:
         return self.finding.remedy or self.rule.remedy
 
     @property
     def order(self) -> tuple[int, int, str, str]:
         """Sorts the worst first."""
-        return (self.status.rank, self.rule.severity.rank, self.rule.id, self.finding.object)
+        return (self.status.rank, self.severity.rank, self.rule.id, self.finding.object)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from observer_contracts.evidence.live.observations import Live
 from observer_contracts.evidence.manifests import read_manifests
 from observer_contracts.evidence.repository import read_repository
 from observer_contracts.evidence.runtime.observations import Runtime
-from observer_contracts.model import Result, Severity
+from observer_contracts.helm.values import read_values
+from observer_contracts.model import Result, Severity, Status
 from observer_contracts.reports.blocks import render_html, render_markdown
 from observer_contracts.reports.results_page import results_page
 from observer_contracts.reports.structured import render_json
@@ -29,6 +31,10 @@ from observer_core.errors import ConfigurationError, ObserverError
 from observer_core.files import write_atomically
 
 _USAGE = 2
+# Statuses of a verification that found something: a finding, or manifests that do not render.
+_FINDINGS = (1, 2)
+# What `report` looks at where nothing is named: the deployment of the repository that it stands in.
+_OWN_MANIFESTS = "deploy/overlays/production"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,7 +53,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SEVERITY",
         help="smallest severity that fails the command: critical, high (default), medium, low",
     )
-    reporting = choices.add_parser("report", help="write the verification report of the specification anew")
+    verifying.add_argument(
+        "--gate",
+        action="store_true",
+        help="for an init step: 1 on findings, also on manifests that do not render, else 0: "
+        "what could not be looked at stops nothing",
+    )
+    reporting = choices.add_parser(
+        "report",
+        help="write the verification report of the specification anew",
+        description="Without any evidence named it looks at this repository: "
+        f"--manifests {_OWN_MANIFESTS} --repo . where they are here, and says so.",
+    )
     _add_evidence(reporting)
     reporting.add_argument("--lang", choices=("en", "ko"), default="en")
     reporting.add_argument("--format", choices=("markdown", "html"), default="markdown")
@@ -64,9 +81,19 @@ def _add_evidence(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="YAML file, folder, kustomization, or - for standard input; may be repeated",
     )
+    parser.add_argument(
+        "--helm-values",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="values of the Dagster charts; several are layered in their order, as by Helm",
+    )
     parser.add_argument("--repo", metavar="PATH", help="repository whose files and history are searched")
     parser.add_argument(
-        "--runtime", action="store_true", help="look at the container that this process runs in"
+        "--runtime",
+        action="store_true",
+        help="look at the container that this process runs in; writes, renames and removes a small file "
+        "in each declared folder to see whether it can",
     )
     parser.add_argument(
         "--live", action="store_true", help="look at the cluster of the kubeconfig, or of this pod"
@@ -86,12 +113,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the chosen command.
 
     Returns:
-        0 nothing at or above `--fail-on`, 1 findings, 2 usage or render error, 3 could not look.
+        0 nothing at or above `--fail-on`, 1 findings, 2 usage or render error, 3 could not look; with
+        `--gate` 1 findings, else 0.
     """
     try:
         match arguments.contracts_command:
             case "verify":
-                return _verify(arguments)
+                return _gate(arguments) if arguments.gate else _verify(arguments)
             case "report":
                 return _report(arguments)
             case _:
@@ -108,7 +136,34 @@ def _verify(arguments: argparse.Namespace) -> int:
     verification = _verification(arguments, only=_known(arguments.only))
     results = verify(verification)
     _write(arguments.output, _rendered(results, arguments))
-    return worst_exit_status(results, Severity(arguments.fail_on))
+    status = worst_exit_status(results, Severity(arguments.fail_on), named=verification.only)
+    if arguments.gate and status in _FINDINGS:
+        _say_why(results, Severity(arguments.fail_on))
+    return status
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    """Verifies, and refuses on findings only: a verification that fails must not cost a day's records."""
+    try:
+        return 1 if _verify(arguments) in _FINDINGS else 0
+    except ObserverError as error:
+        print(f"observer contracts: not verified, and let through: {error}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - a defect of the verification is no finding
+        # Without the error's own text, which may hold a value of the environment.
+        traceback.print_tb(error.__traceback__)
+        defect = f"a defect of the verification ({type(error).__name__})"
+        print(f"observer contracts: not verified, and let through: {defect}", file=sys.stderr)
+    return 0
+
+
+def _say_why(results: Sequence[Result], fail_on: Severity) -> None:
+    """Names the findings that refuse, last: the kubelet shows the end of the log in the pod's state."""
+    print("observer contracts: refused because of", file=sys.stderr)
+    for result in results:
+        if result.status is Status.FAIL and result.severity.rank <= fail_on.rank:
+            finding = result.finding
+            what = f"{result.rule.id} {finding.object}: expected {finding.expected}; {finding.observed}"
+            print(f"  {what.rstrip('.')}. Remedy: {result.remedy}", file=sys.stderr)
 
 
 def _known(ids: Sequence[str]) -> list[str]:
@@ -121,11 +176,30 @@ def _known(ids: Sequence[str]) -> list[str]:
     return named
 
 
+def _anything_named(arguments: argparse.Namespace) -> bool:
+    given = (arguments.manifests, arguments.helm_values, arguments.repo, arguments.runtime, arguments.live)
+    return any(given)
+
+
+def _look_here(arguments: argparse.Namespace) -> None:
+    """Chooses this repository's own deployment, files and history as evidence, and says so."""
+    chosen = []
+    if Path(_OWN_MANIFESTS).is_dir():
+        arguments.manifests = [_OWN_MANIFESTS]
+        chosen.append(f"--manifests {_OWN_MANIFESTS}")
+    if Path(".git").exists():
+        arguments.repo = "."
+        chosen.append("--repo .")
+    if chosen:
+        print(f"observer contracts: looking at {' '.join(chosen)}, as nothing was named", file=sys.stderr)
+
+
 def _verification(arguments: argparse.Namespace, *, only: Sequence[str] = ()) -> Verification:
     """Reads everything that was asked for."""
-    if not (arguments.manifests or arguments.repo or arguments.runtime or arguments.live):
+    if not _anything_named(arguments):
         raise ConfigurationError(
-            "Nothing to look at.", remedy="Give --manifests PATH, --repo PATH, --runtime or --live."
+            "Nothing to look at.",
+            remedy="Give --manifests PATH, --helm-values FILE, --repo PATH, --runtime or --live.",
         )
     if arguments.persistence_test and not arguments.live:
         raise ConfigurationError("--persistence-test needs --live.", remedy="Give both.")
@@ -142,6 +216,7 @@ def _verification(arguments: argparse.Namespace, *, only: Sequence[str] = ()) ->
         repository=read_repository(Path(arguments.repo), probes=PROBES) if arguments.repo else None,
         runtime=_runtime(declaration) if arguments.runtime else None,
         live=_live(declaration, persistence_test=arguments.persistence_test) if arguments.live else None,
+        values=read_values(arguments.helm_values) if arguments.helm_values else None,
         only=tuple(only),
         exemptions=parameters.exemptions,
         today=open_clock("real").now().date(),
@@ -194,6 +269,8 @@ def _rendered(results: list[Result], arguments: argparse.Namespace) -> str:
 def _report(arguments: argparse.Namespace) -> int:
     from observer_contracts.reports.verification_report import verification_report
 
+    if not _anything_named(arguments):
+        _look_here(arguments)
     verification = _verification(arguments)
     results = verify(verification)
     title, blocks = verification_report(verification, results, language=arguments.lang)

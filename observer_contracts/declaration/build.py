@@ -55,6 +55,8 @@ _POD_FIELDS = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace
 POSTGRES_KEYS = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
 LIBPQ_KEYS = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD")
 KIWOOM_KEYS = ("KIWOOM_APP_KEY", "KIWOOM_APP_SECRET")
+# The Helm chart of Dagster asks for this key and no other.
+DAGSTER_KEYS = ("postgresql-password",)
 
 # Debian's user of the official image; the Alpine variant has 70.
 _POSTGRES_USER = 999
@@ -80,7 +82,7 @@ def declare(parameters: Parameters | None = None) -> Declaration:
         pod_variables=_pod_variables(),
         declared_variables=frozenset(variable.name for variable in declared),
         secret_variables=frozenset(v.name for v in declared if v.secret or v.layer is Layer.SECRET)
-        | {*POSTGRES_KEYS, *LIBPQ_KEYS, *KIWOOM_KEYS},
+        | {*POSTGRES_KEYS, *LIBPQ_KEYS, *DAGSTER_KEYS, *KIWOOM_KEYS},
         database=_database(),
         http=_http(),
         secret=_secret(chosen),
@@ -197,8 +199,18 @@ def _secret(chosen: Parameters) -> SecretFact:
         *LIBPQ_KEYS,
         *(name for name in ours if not name.startswith("DB_")),
     )
+    optional = [
+        variable.name
+        for variable in variables(*GROUPS)
+        if variable.secret and variable.layer is Layer.OPTIONAL
+    ]
     return SecretFact(
-        chosen.secret, keys, KIWOOM_KEYS, chosen.secret_producer, "Opaque", (COLLECTOR, DATABASE)
+        chosen.secret,
+        keys,
+        (*DAGSTER_KEYS, *KIWOOM_KEYS, *optional),
+        chosen.secret_producer,
+        "Opaque",
+        (COLLECTOR, DATABASE),
     )
 
 
@@ -229,8 +241,14 @@ def _workloads() -> tuple[WorkloadFact, ...]:
     own = ContextFact(_OBSERVER_USER, _OBSERVER_USER, _OBSERVER_USER, read_only_root=True)
     database = ContextFact(_POSTGRES_USER, _POSTGRES_USER, _POSTGRES_USER, read_only_root=True)
     return (
-        WorkloadFact(COLLECTOR, "Deployment", own, ("/tmp",)),  # noqa: S108 - a mount inside of a pod
-        WorkloadFact(DATABASE, "StatefulSet", database, ("/tmp", "/var/run/postgresql")),  # noqa: S108
+        WorkloadFact(COLLECTOR, "Deployment", own, ("/tmp",), "observer", ("collector",)),  # noqa: S108 - in a pod
+        WorkloadFact(
+            DATABASE,
+            "StatefulSet",
+            database,
+            ("/tmp", "/var/run/postgresql"),  # noqa: S108 - mounts inside of a pod
+            "postgres",
+        ),
     )
 
 

@@ -156,12 +156,19 @@ class ContextFact:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadFact:
-    """A workload that the deployment must have."""
+    """A workload that the deployment must have.
+
+    Attributes:
+        program: The program that its image starts.
+        arguments: The program's first arguments; none where the image alone decides.
+    """
 
     name: str
     kind: str
     context: ContextFact
     temporary_folders: tuple[str, ...]
+    program: str
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Invariant: a disclosure names kind, line and key names; no value is kept, copied
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,6 +16,7 @@ from typing import Any
 from observer_contracts.evidence.encoding import decode
 from observer_contracts.evidence.hidden import may_be_secret
 from observer_contracts.evidence.kustomize import documents_in
+from observer_contracts.evidence.literals import Literal, literals, literals_of, secret_names
 from observer_contracts.evidence.objects import items_at, mapping_at, text_at
 from observer_contracts.evidence.yaml_documents import Fields, read_documents
 from observer_core.errors import InputError
@@ -46,6 +48,11 @@ _STRUCTURED = (
 )
 _TEMPLATED_SECRET = re.compile(r"^\s*[\"']?kind[\"']?\s*:\s*[\"']?Secret[\"']?\s*,?\s*$", re.MULTILINE)
 _TEMPLATED_DATA = re.compile(r"^\s*[\"']?(?:data|stringData)[\"']?\s*:", re.MULTILINE)
+_MARKDOWN = (".md", ".markdown")
+_FENCE = re.compile(
+    r"^[ >]*```[ ]*(?:ya?ml|json)[^\n]*\n(.*?)^[ >]*```", re.MULTILINE | re.DOTALL | re.IGNORECASE
+)
+_WORDS = ("Secret", "secretGenerator", "users", "auths")
 _CREDENTIALS = ("client-key-data", "token", "password", "id-token", "refresh-token")
 
 
@@ -59,6 +66,7 @@ class DisclosureKind(StrEnum):
     ENVIRONMENT_FILE = ".env file"
     GENERATOR = "secretGenerator with literals"
     REGISTRY = "registry credentials"
+    LITERAL = "value of a declared secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,9 @@ def disclosures(path: str, content: bytes) -> Iterator[Disclosure]:
     for match in _PRIVATE_KEY.finditer(text):
         yield Disclosure(DisclosureKind.PRIVATE_KEY, path, text.count("\n", 0, match.start()) + 1)
     yield from _environment_file(path, name, text)
+    yield from _literals(path, list(literals(path, text, _stand_in)))
+    if PurePosixPath(path).suffix.lower() in _MARKDOWN:
+        yield from _fenced(path, text)
     if PurePosixPath(path).suffix.lower() in _STRUCTURED and not name.startswith(".env"):
         yield from _structured(path, text)
 
@@ -118,12 +129,27 @@ def _environment_file(path: str, name: str, text: str) -> Iterator[Disclosure]:
         )
 
 
+def _literals(path: str, found: list[Literal]) -> Iterator[Disclosure]:
+    if found:
+        names = tuple(dict.fromkeys(name for _, name in found))
+        yield Disclosure(DisclosureKind.LITERAL, path, found[0][0], names)
+
+
+def _fenced(path: str, text: str) -> Iterator[Disclosure]:
+    """A manifest that a document shows between fences; an example with stand-ins only discloses nothing."""
+    for match in _FENCE.finditer(text):
+        before = text.count("\n", 0, match.start(1))
+        for found in _structured(path, textwrap.dedent(match[1])):
+            if not found.placeholder:
+                yield replace(found, line=found.line + before)
+
+
 def _stand_in(value: object) -> bool:
     return value is None or bool(_PLACEHOLDER.fullmatch(str(value)))
 
 
 def _structured(path: str, text: str) -> Iterator[Disclosure]:
-    if not any(word in text for word in ("Secret", "secretGenerator", "users", "auths")):
+    if not any(word in text for word in (*_WORDS, *secret_names())):
         return
     try:
         documents = list(read_documents(text, path))
@@ -152,6 +178,8 @@ def _document(path: str, found: Fields) -> Iterator[Disclosure]:
         yield from _registry(path, found)
     for _, generator in items_at(found, "secretGenerator"):
         yield from _generator(path, generator)
+    if kind != "Secret":
+        yield from _literals(path, list(literals_of(found, _stand_in)))
 
 
 def _secret(path: str, found: Fields) -> Iterator[Disclosure]:

@@ -25,6 +25,14 @@ _FORWARD = re.compile(r"port-forward\s.*?\b(?:svc|service|deploy|deployment)/([a
 _PROBE = re.compile(
     r"(?<![\w.])(?:localhost|127\.0\.0\.1|[a-z0-9.-]{0,60}observer[a-z0-9.-]{0,60}):(\d{2,5})/(?:health|ready|metrics|status)\b"
 )
+_OBJECT = re.compile(
+    r"\b(?:deployments?|deploy|statefulsets?|sts|pvc|persistentvolumeclaims?|configmaps?|cm|services?|svc)"
+    r"(?:\.apps)?[ /]([a-z0-9][a-z0-9.-]*)"
+)
+_ADDRESS = re.compile(r"(?<![\w./@-])([a-z][a-z0-9.-]*):(\d{4,5})(?![\w.])")
+_DATABASE_CLIENT = re.compile(r"\b(?:psql|pg_dump|pg_restore|pg_isready|createdb)\s.*")
+_HOST_OPTION = re.compile(r"\s(?:-h\s*|--host[= ])([a-z0-9][a-z0-9.-]*)")
+_PORT_OPTION = re.compile(r"\s(?:-p\s*|--port[= ])(\d+)")
 _SECRET_START = re.compile(r"^\s*kind:\s*Secret\s*$")
 _LONGEST_LINE = 2000
 _MOST_CONTINUED = 60
@@ -38,6 +46,8 @@ class Subject(StrEnum):
     SECRET = "secret"
     NAMESPACE = "namespace"
     PORT = "port"
+    OBJECT = "object"
+    DATABASE = "database"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +97,25 @@ def claims(file: str, text: str) -> Iterator[Claim]:
             yield Claim(Subject.VARIABLE, match[1], match[2].rstrip("."), file, number)
         for match in _NAMED_SECRET.finditer(line):
             yield Claim(Subject.SECRET, "", match[1] or match[2], file, number)
+        for match in _OBJECT.finditer(line) if "kubectl" in line else ():
+            yield Claim(Subject.OBJECT, "", match[1].rstrip("."), file, number)
+        yield from _databases(file, number, line)
         for match in _NAMESPACE.finditer(line) if "kubectl" in line else ():
             yield Claim(Subject.NAMESPACE, "", match[1], file, number)
         for match in _FORWARD.finditer(line):
             yield Claim(Subject.PORT, match[1], match[2], file, number)
         for match in _PROBE.finditer(line):
             yield Claim(Subject.PORT, "", match[1], file, number)
+
+
+def _databases(file: str, number: int, line: str) -> Iterator[Claim]:
+    """Yields host and port of each address, and of each client of the database that is called."""
+    for match in _ADDRESS.finditer(line):
+        yield Claim(Subject.DATABASE, match[1], match[2], file, number)
+    for client in _DATABASE_CLIENT.finditer(line):
+        host, port = _HOST_OPTION.search(client[0]), _PORT_OPTION.search(client[0])
+        if host:
+            yield Claim(Subject.DATABASE, host[1], port[1] if port else "", file, number)
 
 
 def secret_commands(file: str, text: str) -> Iterator[SecretCommand]:

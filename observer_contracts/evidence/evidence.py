@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from observer_contracts.evidence.live.observations import Live
     from observer_contracts.evidence.repository import Repository
     from observer_contracts.evidence.runtime.observations import Runtime
+    from observer_contracts.helm.values import HelmValues
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,20 @@ class Evidence:
         repository: Tracked files and history.
         runtime: The container that this process runs in.
         live: The cluster.
+        values: Values of the Helm charts.
         image_owner: The workload whose image the given image definitions describe.
+        stand_in: A container that is judged in the place of another workload's main container.
+        stands_for: That workload.
     """
 
     manifests: Manifests | None = None
     repository: Repository | None = None
     runtime: Runtime | None = None
     live: Live | None = None
+    values: HelmValues | None = None
     image_owner: str = ""
+    stand_in: Container | None = None
+    stands_for: str = ""
 
     @cached_property
     def workloads(self) -> list[Workload]:
@@ -49,6 +56,8 @@ class Evidence:
 
     def workload(self, name: str, kind: str = "") -> Workload | None:
         """Returns the workload of that name, of that kind where one is given."""
+        if self.stand_in is not None and name == self.stands_for:
+            return self.stand_in.workload.seen_from(self.stand_in)
         return next((w for w in self.workloads if w.name == name and kind in ("", w.object.kind)), None)
 
     def environment(self, container: Container) -> Environment:

@@ -41,6 +41,7 @@ class FactKind(StrEnum):
 
     VARIABLE = "variable"
     MADE_ROOT = "made root"
+    MADE_ELSEWHERE = "made elsewhere"
     LITERAL = "literal"
     JOINED = "joined"
 
@@ -260,6 +261,8 @@ class _Finder:
             made = self._paths.makes(node, names)
             if made in roots:
                 yield SourceFact(FactKind.MADE_ROOT, roots[made], None, self._path, line)
+            elif made and not any(made.startswith(f"{root}/") for root in roots):
+                yield SourceFact(FactKind.MADE_ELSEWHERE, "", made, self._path, line)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             left, part = self._paths.path(node.left, names), _text(node.right)
             if left in roots and part:

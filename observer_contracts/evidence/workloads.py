@@ -139,6 +139,10 @@ class Workload:
         own = [container for container in self.containers if not container.init]
         return next((container for container in own if container.name == self.name), own[0] if own else None)
 
+    def seen_from(self, container: Container) -> Workload:
+        """Returns the same workload with another container as its main one."""
+        return _SeenFrom(self.object, container)
+
     @property
     def volumes(self) -> dict[str, Volume]:
         found = {}
@@ -158,6 +162,15 @@ class Workload:
         """How many pods run at the same time; 1 where it is not said."""
         found = self.object.value("spec", "replicas")
         return found if isinstance(found, int) and not isinstance(found, bool) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class _SeenFrom(Workload):
+    chosen: Container
+
+    @property
+    def main(self) -> Container | None:
+        return self.chosen
 
 
 def workloads_of(manifests: Manifests) -> list[Workload]:

@@ -58,7 +58,7 @@ def _row(result: Result) -> tuple[str, ...]:
     return (
         result.status.value,
         marks,
-        rule.severity.value,
+        result.severity.value,
         finding.object,
         finding.expected,
         finding.observed,

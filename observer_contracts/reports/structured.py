@@ -37,7 +37,7 @@ def _result(result: Result) -> dict[str, Any]:
         "contract": rule.contract.value,
         "cf": rule.cf,
         "incident": rule.incident,
-        "severity": rule.severity.value,
+        "severity": result.severity.value,
         "status": result.status.value,
         "title": rule.title,
         "object": finding.object,

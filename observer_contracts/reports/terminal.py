@@ -80,7 +80,7 @@ def _lines(result: Result, *, colour: bool) -> list[str]:
     rule, finding = result.rule, result.finding
     finds = ", ".join(part for part in (rule.cf, rule.incident) if part)
     state = _painted(result.status, f"{result.status.value:9}", colour=colour)
-    marks = f"{rule.severity.value}{', ' + finds if finds else ''}"
+    marks = f"{result.severity.value}{', ' + finds if finds else ''}"
     head = f"{state}{rule.id}  {finding.object}  [{marks}]"
     lines = [
         head,
@@ -100,13 +100,19 @@ def shown_location(location: Location) -> str:
     return " ".join(part for part in (place, location.object, location.field) if part)
 
 
+def severity_text(rule: Rule) -> str:
+    """Returns what a violation costs, and what it costs inside of the pod where that is less."""
+    inside = f" (in the pod: {rule.severity_in_the_pod})" if rule.severity_in_the_pod else ""
+    return f"{rule.severity}{inside}"
+
+
 def explain(rule: Rule) -> str:
     """Returns all that the catalogue knows of a rule."""
     sources = ", ".join(source.value for source in rule.checks) or "the exemptions"
     lines = [
         f"{rule.id}  {rule.title}",
         f"contract   {rule.contract.value}",
-        f"severity   {rule.severity.value}",
+        f"severity   {severity_text(rule)}",
         f"stands for {', '.join(part for part in (rule.cf, rule.incident) if part) or '-'}",
         f"looks at   {sources}",
         f"why        {rule.why}",

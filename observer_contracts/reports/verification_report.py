@@ -264,7 +264,7 @@ def _attention(results: Sequence[Result], words: dict[str, str]) -> Block:
         (
             r.status.value,
             r.rule.id,
-            r.rule.severity.value,
+            r.severity.value,
             r.finding.object,
             r.finding.expected,
             r.finding.observed,

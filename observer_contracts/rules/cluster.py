@@ -7,23 +7,18 @@ from collections.abc import Iterator
 
 from observer_contracts.declaration.facts import Declaration
 from observer_contracts.evidence.evidence import Evidence
+from observer_contracts.evidence.manifests import Manifests
 from observer_contracts.evidence.objects import mapping_at, text_at, value_at
 from observer_contracts.evidence.workloads import Container, Workload
 from observer_contracts.model import Finding
 from observer_contracts.rules.findings import candidates, failed, passed, shown, warned
 from observer_contracts.rules.network import matches
+from observer_contracts.rules.program import image_parts
 from observer_contracts.rules.volume import quantity
+from observer_contracts.rules.writer import pinned_to_one_node
 
 _MOVING = frozenset({"", "latest", "main", "master", "stable", "edge", "dev", "nightly"})
 _SECRET_WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection", "*"})
-
-
-def image_parts(image: str) -> tuple[str, str, str]:
-    """Returns repository, tag and digest of an image."""
-    name, _, digest = image.partition("@")
-    head, slash, last = name.rpartition("/")
-    base, _, tag = last.partition(":")
-    return head + slash + base, tag, digest
 
 
 def images_fixed(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
@@ -97,6 +92,7 @@ def rights_are_narrow(declaration: Declaration, evidence: Evidence) -> Iterator[
             yield failed(
                 binding.label, "a role of its own", binding.text("roleRef", "name"), binding.where("roleRef")
             )
+    yield from _subjects_there(evidence.manifests)
     for fact in declaration.workloads:
         workload = evidence.workload(fact.name)
         if workload is None:
@@ -110,6 +106,18 @@ def rights_are_narrow(declaration: Declaration, evidence: Evidence) -> Iterator[
         observed = "no token" if found is False else "the token of its account is mounted"
         where = workload.where("automountServiceAccountToken")
         yield verdict(workload.label, "automountServiceAccountToken: false", observed, where)
+
+
+def _subjects_there(manifests: Manifests) -> Iterator[Finding]:
+    """A binding to an account that is not there gives its rights to whoever makes it later."""
+    accounts = [found.name for found in manifests.of("ServiceAccount")]
+    for binding in manifests.of("RoleBinding") if accounts else []:
+        for place, subject in binding.items("subjects"):
+            name, namespace = text_at(subject, "name"), text_at(subject, "namespace")
+            own = namespace in ("", binding.namespace) and text_at(subject, "kind") == "ServiceAccount"
+            if own and name != "default" and name not in accounts:
+                observed = f"no such account. {candidates(name, accounts)}".strip()
+                yield failed(binding.label, f"a ServiceAccount {name}", observed, binding.where(*place))
 
 
 def _account_there(evidence: Evidence, workload: Workload) -> Iterator[Finding]:
@@ -131,18 +139,30 @@ def _too_wide(rule: dict[str, object]) -> bool:
 
 
 def drains_are_possible(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
-    """PDB-001: no disruption budget keeps a node from being drained."""
+    """PDB-001: no disruption budget keeps a node from being drained.
+
+    Pods that are pinned to one node have nowhere else to go: with the node shut, none of them comes back, and
+    a budget that wants any of them to stay holds the drain for ever.
+    """
     for budget in evidence.manifests.of("PodDisruptionBudget") if evidence.manifests else []:
         selector = mapping_at(budget.fields, "spec", "selector")
         for workload in evidence.workloads:
             if not matches(selector, workload.labels):
                 continue
             least, most = budget.value("spec", "minAvailable"), budget.value("spec", "maxUnavailable")
+            pinned = pinned_to_one_node(declaration, workload)
             blocked = (
                 most in (0, "0", "0%")
                 or least == "100%"
                 or (isinstance(least, int) and least >= workload.replicas)
+                or (pinned and not _lets_all_go(least, most, workload.replicas))
             )
             observed = f"minAvailable {least}, maxUnavailable {most}, {workload.replicas} replicas"
+            observed += " on one node" if pinned else ""
             verdict = failed if blocked else passed
             yield verdict(budget.label, f"{workload.label} can leave a node", observed, budget.where("spec"))
+
+
+def _lets_all_go(least: object, most: object, replicas: int) -> bool:
+    """Tells whether a budget lets every pod leave at the same time."""
+    return most == "100%" or (isinstance(most, int) and most >= replicas) or least in (0, "0", "0%")

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from observer_contracts.declaration.facts import Declaration
 from observer_contracts.evidence.disclosures import Disclosure
 from observer_contracts.evidence.evidence import Evidence
+from observer_contracts.evidence.history import LARGEST_FILE
 from observer_contracts.evidence.repository import Repository
 from observer_contracts.model import Finding, Location, Source
 from observer_contracts.rules.findings import failed, passed, unknown, warned
 
 _MOST_KEYS = 20
+_MOST_UNREAD = 20
 # Where a secret would lie; the ignore rules must cover each.
 PROBES = (
     ".env",
@@ -52,9 +54,15 @@ def nothing_plain_now(declaration: Declaration, evidence: Evidence) -> Iterator[
     """SEC-007: no tracked file gives a secret away."""
     repository = repository_of(evidence)
     yield from map(_disclosed, repository.disclosed)
-    if not repository.files:
+    for path in repository.unread[:_MOST_UNREAD]:
+        observed = f"not read: larger than {LARGEST_FILE // 1024} KiB, or not readable"
+        yield unknown(path, "no secret in the repository", observed, seen_at(path, None))
+    if len(repository.unread) > _MOST_UNREAD:
+        observed = f"{len(repository.unread) - _MOST_UNREAD} more files were not read"
+        yield unknown(repository.root, "no secret in the repository", observed)
+    if not repository.files and not repository.unread:
         yield unknown(repository.root, "no secret in the repository", "no file was read")
-    elif not any(not found.placeholder for found in repository.disclosed):
+    elif not repository.unread and not any(not found.placeholder for found in repository.disclosed):
         yield passed(repository.root, "no secret in the repository", f"{repository.files} files")
 
 

@@ -18,7 +18,7 @@ from observer_contracts.rules.findings import candidates, failed, passed, unknow
 TEST_PATH = re.compile(r"(^|/)(tests?|conftest\.py|test_[^/]*\.py|[^/]*_test\.py)(/|$)")
 _CONTAINER_ROOTS = frozenset({"app", "opt", "srv", "workspace", "code", "data", "observer"})
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "0.0.0.0", "$", "<", "{", "host.")  # noqa: S104 - words of a document
-_SECRET_NAME = re.compile(r"^  name:\s*[\"']?([a-z0-9.-]+)", re.MULTILINE)
+_NAME = re.compile(r"^\s*(?:- )?name:\s*[\"']?([a-z0-9.-]+)", re.MULTILINE)
 _CLOSE = 0.75
 
 
@@ -53,11 +53,11 @@ def _documents(evidence: Evidence) -> Iterator[TextFile]:
 
 def documents_agree(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
     """DOC-001: paths, variables, names and ports in documents are those of the contract."""
-    known_secrets = _known_secrets(declaration, evidence)
+    known = _known_names(declaration, evidence)
     seen: set[tuple[str, str]] = set()
     for document in _documents(evidence):
         for claim in claims(document.path, document.text):
-            problem = _problem(declaration, claim, known_secrets)
+            problem = _problem(declaration, claim, known)
             if problem is None or (document.path, problem[1]) in seen:
                 continue
             seen.add((document.path, problem[1]))
@@ -70,36 +70,71 @@ def documents_agree(declaration: Declaration, evidence: Evidence) -> Iterator[Fi
         )
 
 
-def _known_secrets(declaration: Declaration, evidence: Evidence) -> set[str]:
+def _known_names(declaration: Declaration, evidence: Evidence) -> set[str]:
+    """Names of what the contract declares, and of whatever the repository's manifests define."""
     known = {declaration.secret.name, declaration.pull_secret.name, *declaration.external_secrets}
     for manifest in repository_of(evidence).manifests:
-        if "Secret" in manifest.text:
-            known.update(_SECRET_NAME.findall(manifest.text))
+        known.update(_NAME.findall(manifest.text))
     return known
 
 
-def _problem(declaration: Declaration, claim: Claim, known_secrets: set[str]) -> tuple[str, str] | None:
+def _problem(declaration: Declaration, claim: Claim, known: set[str]) -> tuple[str, str] | None:
     """Returns what is expected and what the document says, where the two disagree."""
     match claim.subject:
         case Subject.PATH:
-            return path_problem(declaration, claim)
+            problem = path_problem(declaration, claim)
         case Subject.VARIABLE:
-            return _variable_problem(declaration, claim)
+            problem = _variable_problem(declaration, claim)
         case Subject.SECRET:
-            near = difflib.get_close_matches(
-                claim.value, [declaration.secret.name, declaration.pull_secret.name], 1, _CLOSE
-            )
-            if claim.value not in known_secrets and near:
-                return f"Secret {near[0]}", f"Secret {claim.value}"
+            secrets = {declaration.secret.name, declaration.pull_secret.name}
+            problem = _name_problem("Secret", claim, secrets, known)
         case Subject.NAMESPACE:
-            if (
-                claim.value != declaration.namespace
-                and claim.value.partition("-")[0] == declaration.namespace.partition("-")[0]
-            ):
-                return f"namespace {declaration.namespace}", f"namespace {claim.value}"
+            problem = _namespace_problem(declaration, claim)
         case Subject.PORT:
-            return _port_problem(declaration, claim)
-    return None
+            problem = _port_problem(declaration, claim)
+        case Subject.OBJECT:
+            problem = _name_problem("object", claim, _declared_names(declaration), known)
+        case Subject.DATABASE:
+            problem = _database_problem(declaration, claim)
+    return problem
+
+
+def _name_problem(kind: str, claim: Claim, declared: set[str], known: set[str]) -> tuple[str, str] | None:
+    """Compares a name with the declared ones that it resembles; others may be anything."""
+    near = difflib.get_close_matches(claim.value, sorted(declared), 1, _CLOSE)
+    if not near or claim.value in known | declared:
+        return None
+    return f"{kind} {near[0]}", f"{kind} {claim.value}"
+
+
+def _namespace_problem(declaration: Declaration, claim: Claim) -> tuple[str, str] | None:
+    family = declaration.namespace.partition("-")[0]
+    if claim.value == declaration.namespace or claim.value.partition("-")[0] != family:
+        return None
+    return f"namespace {declaration.namespace}", f"namespace {claim.value}"
+
+
+def _declared_names(declaration: Declaration) -> set[str]:
+    return {
+        declaration.config_map,
+        declaration.http.service,
+        declaration.database.service,
+        declaration.database.headless_service,
+        *(fact.name for fact in declaration.workloads),
+        *(volume.claim for volume in declaration.volumes if volume.claim),
+    }
+
+
+def _database_problem(declaration: Declaration, claim: Claim) -> tuple[str, str] | None:
+    """Compares the address of a host whose name is the database's, or nearly so."""
+    database = declaration.database
+    host = claim.name.partition(".")[0]
+    near = difflib.get_close_matches(host, [database.host, database.headless_service], 1, _CLOSE)
+    port = claim.value or str(database.port)
+    right = host in (database.host, database.headless_service) and port == str(database.port)
+    if right or not near:
+        return None
+    return f"the database at {database.host}:{database.port}", f"the database at {claim.name}:{port}"
 
 
 def path_problem(declaration: Declaration, claim: Claim) -> tuple[str, str] | None:

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from observer_contracts.declaration.facts import Declaration, VariableFact
 from observer_contracts.evidence.environment import Environment, Layer, Reference, Value
 from observer_contracts.evidence.evidence import Evidence
-from observer_contracts.evidence.objects import items_at, text_at
+from observer_contracts.evidence.objects import as_text, items_at, text_at
 from observer_contracts.evidence.workloads import Container, Workload
 from observer_contracts.model import Finding
 from observer_contracts.rules.findings import candidates, failed, passed, shown, unknown, warned
 
 _HASH = re.compile(r".+-[bcdfghkmt2456789]{10}")
 _HASH_ANNOTATION = re.compile(r"(checksum|hash|config)", re.IGNORECASE)
+# A ConfigMap with so many keys of the configuration is a copy of it.
+_A_COPY = 3
 OWN_PREFIXES = ("OBSERVER_", "KIS_", "KIWOOM_")
 
 
@@ -40,6 +42,9 @@ def _resolved(
     name, key = reference.name, reference.key
     where = workload.object.where(*reference.place)
     expected = f"ConfigMap {name}" + (f" with key {key}" if key else "")
+    if reference.optional and _carries_configuration(declaration, evidence, name):
+        observed = "optional: the pod would start without it"
+        return failed(workload.label, f"a ConfigMap {name} that the pod waits for", observed, where)
     if not reference.missing:
         return passed(workload.label, expected, "there", where)
     if reference.optional or name in declaration.external_config_maps:
@@ -50,6 +55,11 @@ def _resolved(
         return failed(workload.label, expected, f"no ConfigMap {shown(name)}. {hint}".strip(), where)
     hint = candidates(key, [key for found in maps if found.name == name for key in found.mapping("data")])
     return failed(workload.label, expected, f"it has no key {shown(key)}. {hint}".strip(), where)
+
+
+def _carries_configuration(declaration: Declaration, evidence: Evidence, name: str) -> bool:
+    found = evidence.manifests.find("ConfigMap", name) if evidence.manifests else None
+    return found is not None and any(fact.name in found.mapping("data") for fact in declaration.configuration)
 
 
 def one_source(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
@@ -133,6 +143,7 @@ def values_accepted(declaration: Declaration, evidence: Evidence) -> Iterator[Fi
             declaration.collector.name, "values the program accepts", "there is no collector (WRK-001)"
         )
         return
+    yield from _copies(declaration, evidence, container)
     elsewhere = judged_elsewhere(declaration)
     effective = evidence.environment(container).effective
     for fact in (*declaration.configuration, *declaration.optional):
@@ -148,6 +159,23 @@ def values_accepted(declaration: Declaration, evidence: Evidence) -> Iterator[Fi
         hidden = fact.name not in declaration.public_variables
         observed = "a value" if hidden else shown(value.text)
         yield (failed if wrong else passed)(value.origin, expected, observed, value.where)
+
+
+def _copies(declaration: Declaration, evidence: Evidence, container: Container) -> Iterator[Finding]:
+    """Another ConfigMap with the configuration, as Dagster's runs take it, says what the collector's says."""
+    own = {found.name for found in evidence.environment(container).references if found.kind == "ConfigMap"}
+    facts = {fact.name: fact for fact in declaration.configuration}
+    for config_map in evidence.manifests.of("ConfigMap") if evidence.manifests else []:
+        data = config_map.mapping("data")
+        shared = sorted(facts.keys() & data.keys())
+        if config_map.name in own or len(shared) < _A_COPY:
+            continue
+        for name in shared:
+            fact, value = facts[name], as_text(data[name])
+            wrong = value != fact.default if fact.fixed else not fact.accepts(value)
+            if wrong:
+                expected = f"{name} = {fact.default}, as for the collector"
+                yield failed(config_map.label, expected, shown(value), config_map.where("data", name))
 
 
 def judged_elsewhere(declaration: Declaration) -> set[str]:

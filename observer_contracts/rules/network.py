@@ -34,6 +34,10 @@ def policies_fit(declaration: Declaration, evidence: Evidence) -> Iterator[Findi
         inward = _policies(workload, evidence, "Ingress") if workload else []
         if workload is not None and inward:
             yield _ingress(workload, collector, inward, port)
+    for workload in (collector, database):
+        if workload is not None:
+            yield from _wide_open(workload, evidence)
+    yield from _from_outside(declaration, evidence)
 
 
 def _selected(workload: Workload, evidence: Evidence) -> Iterator[Finding]:
@@ -99,6 +103,39 @@ def _policies(workload: Workload, evidence: Evidence, direction: str) -> list[Ku
         if direction in named and matches(policy.mapping("spec", "podSelector"), workload.labels):
             found.append(policy)
     return found
+
+
+def _wide_open(workload: Workload, evidence: Evidence) -> Iterator[Finding]:
+    """A rule without peers and ports lets everything through, and makes every other rule needless."""
+    for direction in ("Ingress", "Egress"):
+        for policy in _policies(workload, evidence, direction):
+            for place, rule in policy.items("spec", direction.lower()):
+                if not rule.get("from" if direction == "Ingress" else "to") and not rule.get("ports"):
+                    expected = f"{direction.lower()} of {workload.label} by named peers or ports only"
+                    observed = f"a rule of {policy.name} lets everything through"
+                    remedy = "Remove the empty rule."
+                    yield failed(policy.label, expected, observed, policy.where(*place), remedy=remedy)
+
+
+def _from_outside(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """The collector has no login, and the database's would be asked by everybody."""
+    own = {declaration.http.service, declaration.database.service, declaration.database.headless_service}
+    for ingress in evidence.manifests.of("Ingress") if evidence.manifests else []:
+        for place, name in _backends(ingress):
+            if name in own:
+                expected = f"no way from outside to Service/{name}"
+                remedy = "Remove the backend, and use a port-forward."
+                observed = f"an Ingress leads to {name}"
+                yield failed(ingress.label, expected, observed, ingress.where(*place), remedy=remedy)
+
+
+def _backends(ingress: KubernetesObject) -> Iterator[tuple[Place, str]]:
+    default: Place = ("spec", "defaultBackend", "service", "name")
+    yield default, ingress.text(*default)
+    for rule_place, rule in ingress.items("spec", "rules"):
+        for index, path in items_at(rule, "http", "paths"):
+            place: Place = (*rule_place, "http", "paths", index, "backend", "service", "name")
+            yield place, text_at(path, "backend", "service", "name")
 
 
 def _egress(

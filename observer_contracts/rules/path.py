@@ -13,6 +13,7 @@ from observer_contracts.model import Finding, Location, Source, Status
 from observer_contracts.rules.findings import failed, passed, shown, unknown
 
 _LOST_WITH_THE_POD = frozenset({"emptyDir", "configMap", "secret", "downwardAPI", "projected", "ephemeral"})
+_DATABASE_FOLDER = "PGDATA"
 _NO_CONFIGURATION = frozenset({"emptyDir", "ephemeral"})
 
 
@@ -26,6 +27,24 @@ def mounted(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
             yield unknown(fact.workload, expected, f"there is no workload {fact.workload} (WRK-001)")
             continue
         yield _mounted(declaration, fact, container, expected)
+        if fact.workload == declaration.database.workload:
+            yield _database_folder(fact, evidence, container)
+
+
+def _database_folder(fact: VolumeFact, evidence: Evidence, container: Container) -> Finding:
+    """The server's files lie where PGDATA says; the image's own default is the mount itself."""
+    expected = f"{_DATABASE_FOLDER} on the volume mounted at {fact.mount_path}"
+    value = evidence.environment(container).effective.get(_DATABASE_FOLDER)
+    label = container.workload.label
+    if value is None or value.layer is Layer.IMAGE or value.text == "":
+        return passed(label, expected, "not set: the image's default, which is the mount")
+    if value.text is None:
+        return unknown(
+            label, expected, f"the value comes from {value.origin} and cannot be seen", value.where
+        )
+    folder = posixpath.normpath(value.text)
+    verdict = passed if folder.startswith("/") and _covers(fact.mount_path, folder) else failed
+    return verdict(label, expected, shown(value.text), value.where)
 
 
 def _mounted(declaration: Declaration, fact: VolumeFact, container: Container, expected: str) -> Finding:
@@ -76,6 +95,14 @@ def layers_agree(declaration: Declaration, evidence: Evidence) -> Iterator[Findi
             for finding in _environment_layer(fact, evidence, container):
                 if finding.status is Status.FAIL:
                     yield finding
+
+
+def environment_agrees(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """The part of PATH-002 that concerns the effective environment of the collector's container alone."""
+    collector = evidence.workload(declaration.collector.name)
+    if collector is not None and collector.main is not None:
+        for fact in declaration.paths:
+            yield from _environment_layer(fact, evidence, collector.main)
 
 
 def _layers(fact: PathFact) -> str:

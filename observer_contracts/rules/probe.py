@@ -44,6 +44,12 @@ def _asked(declaration: Declaration, container: Container, probe: str) -> Findin
     if _port(container, probe) != port:
         raw = mapping_at(found, "httpGet").get("port")
         return failed(label, expected, f"port {shown(str(raw))}", container.where(probe, "httpGet", "port"))
+    scheme, host = text_at(found, "httpGet", "scheme"), text_at(found, "httpGet", "host")
+    if scheme not in ("", "HTTP"):
+        return failed(label, expected, f"scheme {shown(scheme)}", container.where(probe, "httpGet", "scheme"))
+    if host:
+        observed = f"another host than the pod: {shown(host)}"
+        return failed(label, expected, observed, container.where(probe, "httpGet", "host"))
     return passed(label, expected, "the same", where)
 
 

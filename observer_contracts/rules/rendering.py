@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from observer_contracts.declaration.facts import Declaration
+from observer_contracts.declaration.facts import Declaration, WorkloadFact
 from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.hidden import Length
 from observer_contracts.evidence.objects import KubernetesObject, Place, field_name
-from observer_contracts.evidence.workloads import Workload
+from observer_contracts.evidence.workloads import Container, Workload
 from observer_contracts.evidence.yaml_documents import Fields, Items
 from observer_contracts.model import Finding, Location, Source
 from observer_contracts.rules.findings import candidates, failed, passed, shown, unknown, warned
+from observer_contracts.rules.program import starts_declared_program, words_of
 from observer_contracts.rules.shapes import QUANTITIES, item_type, load_shapes, value_type
 
 _CLUSTER_WIDE = frozenset(
@@ -155,8 +156,23 @@ def workloads_present(declaration: Declaration, evidence: Evidence) -> Iterator[
             yield passed(
                 label, f"a {fact.kind} {fact.name}", f"{workload.replicas} replicas", workload.object.where()
             )
+            yield _program(fact, workload.main)
     for workload in evidence.workloads:
         yield from _own_pods(workload)
+
+
+def _program(fact: WorkloadFact, main: Container) -> Finding:
+    words = " ".join(words_of(main))
+    label, where = main.workload.label, main.where("command" if "command" in main.fields else "args")
+    expected = f"{main.name} runs `{' '.join((fact.program, *fact.arguments))}`"
+    started = starts_declared_program(fact, main)
+    if started:
+        return passed(label, expected, shown(words), where)
+    if started is False:
+        return failed(label, expected, f"it is told to run {shown(words)}", where)
+    if fact.arguments:
+        return warned(label, expected, "not said: what the image starts by itself", where)
+    return passed(label, expected, "what the image starts by itself", where)
 
 
 def _missing(declaration: Declaration, evidence: Evidence, label: str, name: str) -> Finding:

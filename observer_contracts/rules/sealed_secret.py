@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from observer_contracts.declaration.facts import Declaration
 from observer_contracts.evidence.evidence import Evidence
-from observer_contracts.evidence.objects import KubernetesObject, Place, mapping_at, text_at
+from observer_contracts.evidence.objects import KubernetesObject, Place, SourceDocument, mapping_at, text_at
 from observer_contracts.evidence.sealed import PLACEHOLDER, Scope, scope_of, sealed_length
 from observer_contracts.model import Finding
 from observer_contracts.rules.findings import failed, passed, shown, warned
@@ -22,6 +22,14 @@ def sealed_well(declaration: Declaration, evidence: Evidence) -> Iterator[Findin
         for place, expected, observed in problems:
             verdict = failed if sealed.name in used or place[-1] != "encryptedData" else warned
             yield verdict(sealed.label, expected, observed, sealed.where(*place))
+        if scope_of(sealed) is Scope.CLUSTER_WIDE:
+            expected, observed = (
+                "values bound to name and namespace",
+                "scope cluster-wide",
+            )
+            where = sealed.where("metadata", "annotations")
+            remedy = "Seal again in the scope strict."
+            yield warned(sealed.label, expected, observed, where, remedy=remedy)
         if str(sealed.mapping("metadata", "annotations").get(PLACEHOLDER, "")) == "true":
             yield warned(
                 sealed.label,
@@ -65,7 +73,7 @@ def _moved(sealed: KubernetesObject) -> Iterator[tuple[Place, str, str]]:
     scope = scope_of(sealed)
     if scope is Scope.CLUSTER_WIDE:
         return
-    for source in sealed.sources:
+    for source in _origins(sealed):
         before = text_at(source.fields, "metadata", "namespace")
         if before and before != sealed.namespace:
             observed = f"sealed for {shown(before)}, rendered into {shown(sealed.namespace)}"
@@ -74,3 +82,14 @@ def _moved(sealed: KubernetesObject) -> Iterator[tuple[Place, str, str]]:
         if scope is Scope.STRICT and name and name != sealed.name:
             observed = f"sealed as {shown(name)}, rendered as {shown(sealed.name)}"
             yield (("metadata", "name"), "the name it was sealed for (scope strict)", observed)
+
+
+def _origins(sealed: KubernetesObject) -> Sequence[SourceDocument]:
+    """Returns the files whose values it carries: an overlay may have put its own in place of the base's."""
+    blobs = set(map(str, sealed.mapping("spec", "encryptedData").values()))
+    carried = [
+        source
+        for source in sealed.sources
+        if blobs & set(map(str, mapping_at(source.fields, "spec", "encryptedData").values()))
+    ]
+    return carried or sealed.sources

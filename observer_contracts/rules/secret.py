@@ -25,10 +25,11 @@ _MOST_MISSING = 20
 def references_resolve(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
     """SEC-001: each Secret that a workload names is made by something here, or declared as external."""
     for workload in evidence.workloads:
-        seen: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str, bool]] = set()
         for reference in evidence.references(workload, "Secret"):
             # A Secret that is missing is missing for all of its keys.
-            about = (reference.name, "" if reference.missing == "object" else reference.key)
+            key = "" if reference.missing == "object" else reference.key
+            about = (reference.name, key, reference.optional)
             if about not in seen:
                 seen.add(about)
                 yield _resolved(declaration, evidence, workload, reference)
@@ -41,11 +42,13 @@ def _resolved(
     where = workload.object.where(*reference.place)
     expected = f"a Secret {name}" + (f" with key {key}" if key else "") + " that something makes"
     producer = producer_of(evidence.manifests, "Secret", name) if evidence.manifests else None
+    if reference.optional and _needed(declaration, reference):
+        observed = "optional: the pod would start without it"
+        return failed(workload.label, f"a Secret {name} that the pod waits for", observed, where)
     if not reference.missing:
         by = f"made by {producer.label}" if producer else "there"
         return passed(workload.label, expected, by, where)
-    needed = name == declaration.secret.name
-    if (reference.optional and not needed) or (producer is None and name in _external(declaration)):
+    if reference.optional or (producer is None and name in _external(declaration)):
         return passed(workload.label, expected, "declared as made elsewhere, or optional", where)
     if producer is None:
         hint = candidates(name, _names(evidence), first=_with_needed_keys(declaration, evidence))
@@ -53,6 +56,12 @@ def _resolved(
     hint = candidates(key, keys_of(producer) or ())
     observed = f"{producer.label} has no key {shown(key)}. {hint}".strip()
     return failed(workload.label, expected, observed, where)
+
+
+def _needed(declaration: Declaration, reference: Reference) -> bool:
+    """Tells whether a pod cannot do its work without what a reference brings."""
+    fact = declaration.secret
+    return reference.name == fact.name and (not reference.key or reference.key in fact.keys)
 
 
 def _external(declaration: Declaration) -> set[str]:
@@ -113,6 +122,13 @@ def _complete(
             yield failed(producer.label, f"a value under {key}", observed, producer.where(*keys[key][0]))
     if not missing:
         yield passed(producer.label, f"{len(wanted)} keys", "all there", producer.where(*block))
+    if producer.kind != "ExternalSecret":
+        place = ("spec", "template", "type") if producer.kind == "SealedSecret" else ("type",)
+        found, kind = producer.text(*place), declaration.secret.type
+        verdict = passed if found in ("", kind) else failed
+        yield verdict(
+            producer.label, f"type {kind}", shown(found) if found else "none: Opaque", producer.where(*place)
+        )
 
 
 def _taken(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from observer_contracts.declaration.facts import ContextFact, Declaration, WorkloadFact
+from observer_contracts.declaration.facts import ContextFact, Declaration, VolumeFact, WorkloadFact
 from observer_contracts.evidence.dockerfile import Image
 from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.objects import as_text, items_at, mapping_at, text_at
@@ -27,6 +27,7 @@ _ALLOWED_VOLUMES = frozenset(
         "volumeClaimTemplate",
     }
 )
+_ENFORCE = "pod-security.kubernetes.io/enforce"
 _PROFILES = frozenset({"RuntimeDefault", "Localhost"})
 
 
@@ -44,9 +45,16 @@ def _image_user(context: ContextFact, image: Image) -> Finding:
     user = image.user.partition(":")[0]
     if user == str(context.user):
         return passed("image", expected, f"USER {shown(user)}", where)
-    if user and not user.isdigit() and user != "root":
+    if user in ("root", "0"):
+        return failed("image", expected, f"USER {shown(user)}", where)
+    if user and not user.isdigit():
         return unknown("image", expected, f"USER {shown(user)}, a name", where)
-    return warned("image", expected, f"USER {shown(user) if user else 'not set: root'}", where)
+    return warned(
+        "image",
+        expected,
+        f"USER {shown(user) if user else 'not set: root'}",
+        where,
+    )
 
 
 def database_context(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
@@ -100,6 +108,13 @@ def _context_problems(container: Container, context: ContextFact) -> Iterator[tu
             "drop ALL",
             f"container {container.name}: {shown(str(dropped)) if dropped else 'not set'}",
         )
+    added = mapping_at(container.fields, "securityContext", "capabilities").get("add")
+    if added:
+        yield "capabilities", "add none", f"container {container.name} adds {_listed(added)}"
+
+
+def _listed(added: object) -> str:
+    return shown(", ".join(map(str, added)) if isinstance(added, list) else str(added))
 
 
 def temporary_folders(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
@@ -139,13 +154,13 @@ def volumes_writable(declaration: Declaration, evidence: Evidence) -> Iterator[F
         observed = "not set" if found is None else f"fsGroup: {shown(as_text(found))}"
         where = workload.where("securityContext", "fsGroup")
         yield (passed if found == wanted else failed)(workload.label, f"fsGroup: {wanted}", observed, where)
-        yield from _write_mounts(declaration, workload)
+        yield from _write_mounts(declaration.volumes_of(fact.name), workload)
 
 
-def _write_mounts(declaration: Declaration, workload: Workload) -> Iterator[Finding]:
+def _write_mounts(facts: Iterable[VolumeFact], workload: Workload) -> Iterator[Finding]:
     mounts = {mount.path: mount for mount in workload.main.mounts} if workload.main else {}
     volumes = workload.volumes
-    for fact in declaration.volumes_of(workload.name):
+    for fact in facts:
         mount = mounts.get(fact.mount_path)
         if mount is None or not fact.writable:
             continue
@@ -180,6 +195,7 @@ def restricted_standard(declaration: Declaration, evidence: Evidence) -> Iterato
 
     Fields that CTX-001 and CTX-002 judge for the declared workloads are judged here for all others.
     """
+    yield from _enforced(declaration, evidence)
     declared = {fact.name for fact in declaration.workloads}
     for workload in evidence.workloads:
         problems = list(_pod_problems(workload))
@@ -193,6 +209,17 @@ def restricted_standard(declaration: Declaration, evidence: Evidence) -> Iterato
             yield passed(
                 workload.label, "the restricted pod security standard", "fulfilled", workload.where()
             )
+
+
+def _enforced(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """The namespace enforces the standard; where somebody else makes it, nothing is said."""
+    namespace = evidence.manifests.find("Namespace", declaration.namespace) if evidence.manifests else None
+    if namespace is None:
+        return
+    found = as_text(namespace.mapping("metadata", "labels").get(_ENFORCE))
+    where = namespace.where("metadata", "labels", _ENFORCE)
+    verdict = passed if found == "restricted" else failed
+    yield verdict(namespace.label, f"{_ENFORCE}: restricted", shown(found) if found else "not set", where)
 
 
 def _pod_problems(workload: Workload) -> Iterator[tuple[str, str, Location]]:
@@ -215,9 +242,6 @@ def _container_problems(container: Container) -> list[tuple[str, str, Location]]
     where, name = container.where("securityContext"), f"container {container.name}"
     if own.get("privileged"):
         found.append(("privileged: false", f"{name} is privileged", where))
-    added = mapping_at(own, "capabilities").get("add")
-    if isinstance(added, list) and set(map(str, added)) - {"NET_BIND_SERVICE"}:
-        found.append(("no added capabilities", f"{name} adds {shown(', '.join(map(str, added)))}", where))
     profile = container.security("seccompProfile")
     if text_at(profile, "type") not in _PROFILES:
         found.append(
@@ -239,4 +263,7 @@ def _privilege_problems(container: Container) -> list[tuple[str, str, Location]]
     dropped = mapping_at(container.fields, "securityContext", "capabilities").get("drop")
     if not isinstance(dropped, list) or "ALL" not in dropped:
         found.append(("capabilities: drop ALL", f"{name}: not dropped", where))
+    added = mapping_at(container.fields, "securityContext", "capabilities").get("add")
+    if isinstance(added, list) and set(map(str, added)) - {"NET_BIND_SERVICE"}:
+        found.append(("no added capabilities", f"{name} adds {_listed(added)}", where))
     return found

@@ -22,6 +22,8 @@ from observer_contracts.rules.findings import failed, passed, shown, unknown
 _FOLDER_VARIABLE = re.compile(
     r"[A-Z][A-Z0-9_]*_(DIR|ROOT|FOLDER|DIRECTORY)|(OBSERVER|KIS|KIWOOM)_[A-Z0-9_]*PATH"
 )
+# Folders of the machine, which no volume holds.
+_TEMPORARY = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm")  # noqa: S108 - names that sources may use
 _FOREIGN_VARIABLES = re.compile(
     r"(XDG|CI|GITHUB|RUNNER|DAGSTER|PYTEST|PLAYWRIGHT|VIRTUAL|CARGO|UV|PIP|GIT|PROMETHEUS)_.*"
 )
@@ -60,10 +62,11 @@ def _source_problem(declaration: Declaration, fact: SourceFact) -> tuple[str, st
     match fact.kind:
         case FactKind.MADE_ROOT:
             return "mounts are never made by a program", f"makes the folder of {fact.name}"
+        case FactKind.MADE_ELSEWHERE:
+            if not (fact.value or "").startswith(_TEMPORARY):
+                return "folders below the declared mounts only", f"makes {shown(fact.value or '')}"
         case FactKind.VARIABLE:
-            stranger = _FOLDER_VARIABLE.fullmatch(fact.name) and not _FOREIGN_VARIABLES.fullmatch(fact.name)
-            if stranger and fact.name not in declaration.declared_variables:
-                return "declared path variables only", f"reads {fact.name}"
+            return _variable_problem(declaration, fact)
         case FactKind.LITERAL:
             claim = Claim(Subject.PATH, "", (fact.value or "").rstrip("/"), fact.file, fact.line)
             if fact.value and fact.value.startswith("/app/") and path_problem(declaration, claim):
@@ -74,6 +77,16 @@ def _source_problem(declaration: Declaration, fact: SourceFact) -> tuple[str, st
             root = declaration.path(fact.name)
             if owner is not None and owner.variable != fact.name and not root.writable:
                 return f"{owner.path} of {owner.variable}", f"joins {fact.value} to {root.path}"
+    return None
+
+
+def _variable_problem(declaration: Declaration, fact: SourceFact) -> tuple[str, str] | None:
+    declared = next((path for path in declaration.paths if path.variable == fact.name), None)
+    if declared is not None and fact.value and posixpath.normpath(fact.value) != declared.path:
+        return f"{fact.name} = {declared.path}", f"another default: {shown(fact.value)}"
+    stranger = _FOLDER_VARIABLE.fullmatch(fact.name) and not _FOREIGN_VARIABLES.fullmatch(fact.name)
+    if stranger and fact.name not in declaration.declared_variables:
+        return "declared path variables only", f"reads {fact.name}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Volumes: they exist, are large enough, survive, and have one writer."""
+"""Volumes: they exist, are large enough, and survive."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from observer_contracts.evidence.objects import (
     KubernetesObject,
     Place,
     as_text,
-    items_at,
-    mapping_at,
     text_at,
 )
-from observer_contracts.evidence.workloads import Container, Workload
+from observer_contracts.evidence.workloads import Workload
 from observer_contracts.model import Finding
-from observer_contracts.rules.findings import candidates, failed, passed, shown, unknown, warned
+from observer_contracts.rules.findings import candidates, failed, passed, shown, warned
 
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([EPTGMk]i?|Ki|m)?")
 _UNITS = {
@@ -37,7 +35,6 @@ _UNITS = {
     "Ei": 2**60,
 }
 GIB = 2**30
-_HOSTNAME = "kubernetes.io/hostname"
 _PRUNE = "argocd.argoproj.io/sync-options"
 
 
@@ -67,11 +64,11 @@ def mounts_have_volumes(declaration: Declaration, evidence: Evidence) -> Iterato
             continue
         claim = evidence.manifests.find("PersistentVolumeClaim", fact.claim) if evidence.manifests else None
         if claim is not None:
-            yield from _claim(fact, claim, ("spec",))
+            yield from _claim(fact, claim, ("spec",), declaration.free_disk_gib)
             continue
         template = _claim_template(fact, evidence)
         if template is not None:
-            yield from _claim(fact, *template)
+            yield from _claim(fact, *template, declaration.free_disk_gib)
         elif not _is_referenced(fact, evidence):
             yield failed(f"PersistentVolumeClaim/{fact.claim}", f"{fact.capacity_gib}Gi", "no such claim")
 
@@ -120,12 +117,15 @@ def _claim_template(fact: VolumeFact, evidence: Evidence) -> tuple[KubernetesObj
     return None
 
 
-def _claim(fact: VolumeFact, claim: KubernetesObject, place: Place) -> Iterator[Finding]:
+def _claim(fact: VolumeFact, claim: KubernetesObject, place: Place, total_gib: int) -> Iterator[Finding]:
     size_place = (*place, "resources", "requests", "storage")
     size = quantity(claim.value(*size_place))
     expected = f"{fact.capacity_gib}Gi, as about {fact.growth_gib_per_day:g} GiB come in a day"
     verdict = passed if size is not None and size >= fact.capacity_gib * GIB else failed
     yield verdict(claim.label, expected, shown(as_text(claim.value(*size_place))), claim.where(*size_place))
+    if size is not None and size > fact.capacity_gib * GIB:
+        bound = f"{fact.capacity_gib}Gi: the node has room for the declared claims, together {total_gib} GiB"
+        yield warned(claim.label, bound, shown(as_text(claim.value(*size_place))), claim.where(*size_place))
     modes = claim.value(*place, "accessModes")
     named = [as_text(mode) for mode in modes] if isinstance(modes, list) else []
     verdict = passed if named and set(named) <= set(fact.access_modes) else failed
@@ -140,95 +140,6 @@ def _claim(fact: VolumeFact, claim: KubernetesObject, place: Place) -> Iterator[
         yield verdict(
             claim.label, f"storage class {fact.storage_class}", shown(as_text(storage_class)), where
         )
-
-
-def pinned_to_one_node(declaration: Declaration, workload: Workload) -> bool:
-    """Tells whether all pods of a workload run on one node, where a lock file holds."""
-    selector = mapping_at(workload.pod, "nodeSelector")
-    if set(selector) - set(declaration.writer.shared_labels) or text_at(workload.pod, "nodeName"):
-        return True
-    affinity = mapping_at(workload.pod, "affinity")
-    required = "requiredDuringSchedulingIgnoredDuringExecution"
-    for _, term in items_at(affinity, "podAffinity", required):
-        if text_at(term, "topologyKey") == _HOSTNAME:
-            return True
-    for _, term in items_at(affinity, "nodeAffinity", required, "nodeSelectorTerms"):
-        for _, expression in items_at(term, "matchExpressions"):
-            values = expression.get("values")
-            if text_at(expression, "operator") == "In" and isinstance(values, list) and len(values) == 1:
-                return text_at(expression, "key") not in declaration.writer.shared_labels
-    return False
-
-
-def one_writer(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
-    """VOL-003: a single-writer volume has one writer; on one node the declared lock sees to it."""
-    for fact in declaration.volumes:
-        if not fact.single_writer:
-            continue
-        writers = [w for w in evidence.workloads if any(_writes(c, fact.claim) for c in w.containers)]
-        for workload in writers:
-            yield _writer(declaration, fact, workload, alone=len(writers) == 1)
-        if not writers:
-            yield unknown(
-                f"PersistentVolumeClaim/{fact.claim}",
-                "one writer",
-                "no workload mounts it (PATH-001, VOL-002)",
-            )
-
-
-def _writes(container: Container, claim: str) -> bool:
-    volumes = container.workload.volumes
-    for mount in container.mounts:
-        volume = volumes.get(mount.volume)
-        if volume is not None and volume.claim == claim and not mount.read_only:
-            return True
-    return False
-
-
-def _writer(declaration: Declaration, fact: VolumeFact, workload: Workload, *, alone: bool) -> Finding:
-    expected = f"one writer on {fact.claim}"
-    where = workload.object.where("spec", "replicas")
-    locked = fact.workload == declaration.writer.workload
-    if workload.replicas <= 1 and alone:
-        return passed(workload.label, expected, f"{workload.replicas} pod", where)
-    reason = (
-        f"{workload.replicas} replicas" if workload.replicas > 1 else "another workload writes there as well"
-    )
-    if not locked:
-        return failed(workload.label, expected, f"{reason}, and no lock is declared", where)
-    if pinned_to_one_node(declaration, workload):
-        return passed(
-            workload.label,
-            expected,
-            f"{reason}; the lock in {declaration.writer.lock} holds on one node",
-            where,
-        )
-    return failed(
-        workload.label, expected, f"{reason}, and nothing pins them to one node, where the lock holds", where
-    )
-
-
-def update_keeps_one_writer(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
-    """VOL-004: two pods at the same time are on one node, explicitly, and an update keeps the standby."""
-    fact = declaration.writer
-    workload = evidence.workload(fact.workload)
-    if workload is None:
-        yield unknown(fact.workload, "one node, said explicitly", "there is no collector (WRK-001)")
-        return
-    strategy = workload.object.text("spec", "strategy", "type") or "RollingUpdate"
-    where = workload.object.where("spec", "strategy", "type")
-    alone = workload.replicas <= 1 and strategy == "Recreate"
-    if pinned_to_one_node(declaration, workload):
-        yield passed(workload.label, "pinned to one node", "a selector", workload.where("nodeSelector"))
-    elif alone:
-        yield passed(workload.label, "never two pods at the same time", "one replica, Recreate", where)
-    else:
-        observed = f"{workload.replicas} replicas, {strategy}: ReadWriteOnce assumes one node silently"
-        expected = "pinned to one node by a selector"
-        yield failed(workload.label, expected, observed, workload.where("nodeSelector"))
-    if workload.replicas > 1 and strategy != fact.strategy:
-        expected = f"{fact.strategy}: the standby takes over"
-        yield warned(workload.label, expected, f"{strategy} stops both pods at once", where)
 
 
 def no_nested_mounts(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:

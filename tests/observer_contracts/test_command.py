@@ -14,18 +14,18 @@ OVERLAY = Path(__file__).parent / "fixtures/specification/infra/k8s/overlays/pro
 PRODUCTION = ROOT / "deploy/overlays/production"
 
 
-def _run(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _run(*words: str, stdin: bytes = b"", cwd: Path = ROOT) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "observer", "contracts", *words],
         input=stdin,
         capture_output=True,
         check=False,
-        cwd=ROOT,
+        cwd=cwd,
     )
 
 
 def test_the_repositorys_own_deployment_passes() -> None:
-    """Base and overlay pass with nothing worse than WARN."""
+    """Base and production pass with nothing worse than WARN."""
     for folder in ("deploy/base", "deploy/overlays/production"):
         done = _run("verify", "--manifests", folder, "--format", "json")
         summary = json.loads(done.stdout)["summary"]
@@ -85,12 +85,12 @@ def test_any_marked_encoding_and_line_end_is_read(encoding: str) -> None:
     [
         (),
         ("verify",),
-        ("verify", "--manifests", "/nowhere"),
-        ("verify", "--repo", "/nowhere"),
+        ("verify", "--manifests", "/proc/nowhere"),
+        ("verify", "--repo", "/proc/nowhere"),
         ("verify", "--explain", "XYZ-1"),
         ("verify", "--manifests", str(OVERLAY), "--only", "XYZ-1"),
         ("verify", "--manifests", str(OVERLAY), "--fail-on", "never"),
-        ("verify", "--manifests", str(OVERLAY), "--config", "/nowhere"),
+        ("verify", "--manifests", str(OVERLAY), "--config", "/proc/nowhere"),
         ("report", "--lang", "de", "--manifests", str(OVERLAY)),
         ("verify", "--manifests", str(OVERLAY), "--output", "/proc/nowhere/x"),
     ],
@@ -185,3 +185,70 @@ def test_the_report_is_written_in_both_languages(language: str, word: str) -> No
         assert word in text
         for part in ("observer-data-pvc", "OBSERVER_SNAPSHOT_DIR", "obs-kiwoom-secret", "CF-7"):
             assert part in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "status"),
+    [
+        (("RND-001",), 0),
+        (("RND-001", "VOL-008"), 3),
+        (("VOL-008",), 3),
+        (("SEC-001,PATH-004",), 3),
+        (("EXM-001",), 0),
+    ],
+)
+def test_a_named_rule_without_an_answer_is_not_green(rules: tuple[str, ...], status: int) -> None:
+    """Manifests tell nothing about a disk: whoever asks for it by name learns that it was not seen."""
+    done = _run("verify", "--manifests", str(PRODUCTION), "--only", *rules, "--format", "json")
+    assert done.returncode == status
+    results = json.loads(done.stdout)["results"]
+    assert {name for words in rules for name in words.split(",")} == {result["rule"] for result in results}
+    unseen = [result for result in results if result["status"] == "UNKNOWN"]
+    assert all("--runtime" in result["observed"] for result in unseen)
+    assert bool(unseen) == (status == 3)
+
+
+def test_findings_outweigh_what_was_not_seen() -> None:
+    """A finding is status 1, whatever else could not be looked at."""
+    assert _run("verify", "--manifests", str(OVERLAY), "--only", "SEC-001", "VOL-008").returncode == 1
+
+
+def test_a_gate_refuses_on_findings_only(tmp_path: Path) -> None:
+    """1 for findings, 0 for wrong parameters and for what cannot be seen, each with its reason."""
+    refused = _run("verify", "--manifests", str(OVERLAY), "--gate")
+    assert refused.returncode == 1
+    assert b"refused because of" in refused.stderr
+    broken = tmp_path / "contracts.yaml"
+    broken.write_text("format: 9\n")
+    unread = _run("verify", "--manifests", str(OVERLAY), "--gate", "--config", str(broken))
+    assert unread.returncode == 0
+    assert b"not verified, and let through" in unread.stderr
+    assert _run("verify", "--manifests", str(PRODUCTION), "--gate", "--only", "VOL-008").returncode == 0
+
+
+def test_the_database_costs_less_inside_of_the_pod() -> None:
+    """The collector records without a database: there its contract is not critical, in manifests it is."""
+    explained = _run("verify", "--explain", "DB-001").stdout.decode()
+    assert "critical (in the pod: high)" in explained
+
+
+def test_a_report_without_evidence_looks_at_the_repository_it_stands_in() -> None:
+    """The command of the README works from a clone, and says what it looked at."""
+    done = _run("report", "--lang", "ko")
+    assert done.returncode == 0
+    assert "계약별 판정" in done.stdout.decode()
+    assert b"--manifests deploy/overlays/production --repo ." in done.stderr
+
+
+def test_a_report_without_evidence_elsewhere_asks_for_it(tmp_path: Path) -> None:
+    """Where there is no deployment, nothing is guessed."""
+    done = _run("report", cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"Give --manifests PATH" in done.stderr
+
+
+def test_the_reason_of_a_gate_has_one_full_stop() -> None:
+    """What a finding says may end a sentence itself."""
+    refused = _run("verify", "--manifests", str(OVERLAY), "--gate")
+    assert b".. Remedy" not in refused.stderr
+    assert b". Remedy: " in refused.stderr

@@ -108,7 +108,56 @@ def drop_port(label: str, port: int, protocol: str = "TCP") -> Change:
     return change
 
 
+def drop_context(field: str) -> Change:
+    """Removes a field of the collector's security context, and the pod's, which would hold in its place."""
+
+    def change(documents: Documents) -> None:
+        del _at(_object(documents, COLLECTOR), f"{MAIN}.securityContext")[field]
+        _at(_object(documents, COLLECTOR), f"{POD}.securityContext").pop(field, None)
+
+    return change
+
+
+def _second_writer(documents: Documents) -> dict[str, Any]:
+    """A Deployment with a shell that writes on the data volume."""
+    other = copy.deepcopy(_object(documents, COLLECTOR))
+    other["metadata"]["name"] = "writer2"
+    other["spec"]["selector"]["matchLabels"] = other["spec"]["template"]["metadata"]["labels"] = {"app": "w2"}
+    pod = other["spec"]["template"]["spec"]
+    del pod["initContainers"]
+    [shell] = pod["containers"]
+    for field in ("livenessProbe", "readinessProbe", "startupProbe", "envFrom", "env", "ports"):
+        shell.pop(field)
+    shell |= {
+        "name": "w",
+        "image": "docker.io/library/busybox:1.36.1",
+        "args": ["sh", "-c", f"date >> {HOME}/data/x"],
+    }
+    return other
+
+
+def _autoscaler(kind: str, name: str) -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": kind, "name": name}
+    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "more"},
+            "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5}}  # fmt: skip
+
+
+def _ingress(service: str, port: int) -> dict[str, Any]:
+    backend = {"service": {"name": service, "port": {"number": port}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "door"},
+            "spec": {"rules": [{"host": "x.example", "http": {"paths": [path]}}]}}  # fmt: skip
+
+
+_SIDECAR = {
+    "name": "copy", "image": "docker.io/library/busybox:1.36.1", "args": ["sh", "-c", "sleep 9"],
+    "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"memory": "1Mi", "ephemeral-storage": "1Mi"}},
+    "securityContext": {"runAsUser": 1000, "runAsGroup": 1000, "runAsNonRoot": True, "readOnlyRootFilesystem": True,
+                        "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    "volumeMounts": [{"name": "observer-data", "mountPath": "/data"}],
+}  # fmt: skip
 POD = "spec.template.spec"
+INIT = f"{POD}.initContainers.verify"
 MAIN = f"{POD}.containers.observer"
 DB_MAIN = f"{POD}.containers.postgres"
 PATH_KEYS = {
@@ -153,7 +202,7 @@ MUTATIONS: list[Mutation] = [
     Mutation("not standalone", put(CONFIG, "data.OBSERVER_STANDALONE", "0"), "ENV-005", CONFIG),
     Mutation("an invented variable", put(CONFIG, "data.OBSERVER_STORE_DIR", "/x"), "ENV-007", CONFIG),
     Mutation("a ConfigMap renamed", put(COLLECTOR, f"{MAIN}.envFrom.0.configMapRef.name", "observer-conf"), "ENV-001", COLLECTOR),
-    Mutation("the files' ConfigMap gone", remove("ConfigMap/observer-files"), "ENV-001", COLLECTOR),
+    Mutation("the files' ConfigMap gone", remove("ConfigMap/observer-mounted-files"), "ENV-001", COLLECTOR),
     Mutation("another value in env", add(COLLECTOR, f"{MAIN}.env", {"name": "LOG_LEVEL", "value": "DEBUG"}), "ENV-002", COLLECTOR),
     Mutation("a value twice in env", add(COLLECTOR, f"{MAIN}.env", {"name": "TZ", "value": "UTC"}), "ENV-002", COLLECTOR, also=("ENV-006",)),
     *(Mutation(f"{name} gone", drop(COLLECTOR, f"{MAIN}.env.{name}"), "ENV-006", COLLECTOR)
@@ -189,7 +238,7 @@ MUTATIONS: list[Mutation] = [
     # Contract 4: security
     *(Mutation(f"collector {field}", put(COLLECTOR, f"{MAIN}.securityContext.{field}", value), "CTX-001", COLLECTOR)
       for field, value in CONTEXT.items()),
-    *(Mutation(f"collector without {field}", drop(COLLECTOR, f"{MAIN}.securityContext.{field}"), "CTX-001", COLLECTOR)
+    *(Mutation(f"collector without {field}", drop_context(field), "CTX-001", COLLECTOR)
       for field in CONTEXT),
     Mutation("collector keeps capabilities", put(COLLECTOR, f"{MAIN}.securityContext.capabilities", {"drop": ["NET_RAW"]}), "CTX-001", COLLECTOR),
     *(Mutation(f"database {field}", put(DATABASE, f"{DB_MAIN}.securityContext.{field}", value), "CTX-002", DATABASE)
@@ -225,6 +274,28 @@ MUTATIONS: list[Mutation] = [
     Mutation("the account gone", remove("ServiceAccount/observer"), "RBAC-001", COLLECTOR),
     Mutation("no node selector", drop(COLLECTOR, f"{POD}.nodeSelector"), "VOL-004", COLLECTOR, also=("VOL-003",)),
     Mutation("two databases", put(DATABASE, "spec.replicas", 2), "VOL-003", DATABASE),
+    Mutation("a second workload writes data", lambda d: d.append(_second_writer(d)), "VOL-003", "Deployment/writer2"),
+    Mutation("a stranger beside the collector writes data", add(COLLECTOR, f"{POD}.containers", _SIDECAR), "VOL-003", COLLECTOR),
+    Mutation("an autoscaler over the collector", lambda d: d.append(_autoscaler("Deployment", "observer")), "VOL-003", "HorizontalPodAutoscaler/more"),
+    Mutation("an autoscaler over the database", lambda d: d.append(_autoscaler("StatefulSet", "postgres")), "VOL-003", "HorizontalPodAutoscaler/more"),
+    Mutation("the database beside its volume", put(DATABASE, f"{DB_MAIN}.env.PGDATA.value", "/tmp/pg"), "PATH-001", DATABASE),
+    Mutation("the database beside its volume by dots", put(DATABASE, f"{DB_MAIN}.env.PGDATA.value", "/var/lib/postgresql/data/../x"), "PATH-001", DATABASE),
+    # Programs
+    Mutation("the collector sleeps", put(COLLECTOR, f"{MAIN}.command", ["sleep", "infinity"]), "WRK-001", COLLECTOR),
+    Mutation("the collector's container runs Dagster", put(COLLECTOR, f"{MAIN}.args", ["dagster"]), "WRK-001", COLLECTOR),
+    Mutation("the database's container runs a shell", put(DATABASE, f"{DB_MAIN}.args", ["sh", "-c", "sleep 9"]), "WRK-001", DATABASE),
+    Mutation("the database's command is another one", put(DATABASE, f"{DB_MAIN}.command", ["sleep", "9"]), "WRK-001", DATABASE),
+    # What is added to a container, and what a pod does not wait for
+    *(Mutation(f"a capability added to {where.rpartition('.')[2]}", put(label, f"{where}.securityContext.capabilities.add", ["NET_BIND_SERVICE"]), rule, label)
+      for label, where, rule in ((COLLECTOR, MAIN, "CTX-001"), (COLLECTOR, INIT, "CTX-001"), (DATABASE, DB_MAIN, "CTX-002"))),
+    *(Mutation(f"an optional secret of {where.rpartition('.')[2]}", put(COLLECTOR, f"{where}.envFrom.1.secretRef.optional", True), "SEC-001", COLLECTOR)
+      for where in (MAIN, INIT)),
+    Mutation("an optional password of the database", put(DATABASE, f"{DB_MAIN}.env.POSTGRES_PASSWORD.valueFrom.secretKeyRef.optional", True), "SEC-001", DATABASE),
+    Mutation("an optional configuration", put(COLLECTOR, f"{MAIN}.envFrom.0.configMapRef.optional", True), "ENV-001", COLLECTOR),
+    Mutation("a SealedSecret of another type", put(SEALED, "spec.template.type", "kubernetes.io/tls"), "SEC-002", SEALED),
+    *(Mutation(f"{probe} with {field} {value}", put(COLLECTOR, f"{MAIN}.{probe}.httpGet.{field}", value), rule, COLLECTOR)
+      for probe, rule in (("livenessProbe", "PRB-001"), ("readinessProbe", "PRB-001"), ("startupProbe", "PRB-003"))
+      for field, value in (("scheme", "HTTPS"), ("host", "1.2.3.4"))),
     # Services, probes, network
     Mutation("service links", drop(COLLECTOR, f"{POD}.enableServiceLinks"), "SVC-004", COLLECTOR),
     Mutation("the collector's Service gone", remove("Service/observer"), "SVC-005", "Service/observer"),
@@ -241,17 +312,38 @@ MUTATIONS: list[Mutation] = [
     Mutation("liveness asks for readiness", put(COLLECTOR, f"{MAIN}.livenessProbe.httpGet.path", "/ready"), "PRB-001", COLLECTOR),
     Mutation("liveness on another port", put(COLLECTOR, f"{MAIN}.livenessProbe.httpGet.port", 8001), "PRB-001", COLLECTOR),
     Mutation("readiness asks for liveness", put(COLLECTOR, f"{MAIN}.readinessProbe.httpGet.path", "/health"), "PRB-002", COLLECTOR),
+    # The init step
+    *(Mutation(f"init step without {name}", drop(COLLECTOR, f"{INIT}.volumeMounts.{HOME}/{name}"), "PRB-004", COLLECTOR) for name in MOUNTS),
+    Mutation("init step without a temporary folder", drop(COLLECTOR, f"{INIT}.volumeMounts.tmp"), "PRB-004", COLLECTOR),
+    Mutation("init step with a writable configuration", drop(COLLECTOR, f"{INIT}.volumeMounts.observer-config.readOnly"), "PRB-004", COLLECTOR),
+    Mutation("init step without the configuration", drop(COLLECTOR, f"{INIT}.envFrom.0"), "PRB-004", COLLECTOR),
+    Mutation("init step without the secret", drop(COLLECTOR, f"{INIT}.envFrom.1"), "PRB-004", COLLECTOR),
+    Mutation("init step without POD_NAME", drop(COLLECTOR, f"{INIT}.env.POD_NAME"), "PRB-004", COLLECTOR),
+    Mutation("init step with another path", add(COLLECTOR, f"{INIT}.env", {"name": "OBSERVER_DATA_DIR", "value": "/app"}), "PRB-004", COLLECTOR, also=("PATH-002", "ENV-002")),
+    Mutation("init step that refuses for less", put(COLLECTOR, f"{INIT}.args", ["contracts", "verify", "--runtime", "--gate"]), "PRB-004", COLLECTOR),
+    Mutation("init step that refuses without having looked", put(COLLECTOR, f"{INIT}.args", ["contracts", "verify", "--runtime", "--fail-on", "critical"]), "PRB-004", COLLECTOR),
+    Mutation("init step as root", put(COLLECTOR, f"{INIT}.securityContext.runAsUser", 0), "CTX-001", COLLECTOR),
+    Mutation("init step with another tag that moves", put(COLLECTOR, f"{INIT}.image", "ghcr.io/observer/observer:latest"), "IMG-001", COLLECTOR),
     Mutation("no startup probe", drop(COLLECTOR, f"{MAIN}.startupProbe"), "PRB-003", COLLECTOR),
     *(Mutation(f"egress {port} closed", drop_port("NetworkPolicy/observer", port), "NET-001", "NetworkPolicy/observer") for port in EGRESS),
     Mutation("names over UDP closed", drop_port("NetworkPolicy/observer", 53, "UDP"), "NET-001", "NetworkPolicy/observer"),
     Mutation("the API server closed", put("NetworkPolicy/observer", "spec.egress.3.ports.0.port", 1), "NET-001", "NetworkPolicy/observer"),
     Mutation("the database closed", put("NetworkPolicy/postgres", "spec.ingress.0.from.0.podSelector.matchLabels.app", "other"), "NET-001", "NetworkPolicy/postgres"),
     Mutation("the collector's port closed", put("NetworkPolicy/observer", "spec.ingress.0.ports.0.port", 9000), "NET-001", "NetworkPolicy/observer"),
+    *(Mutation(f"{policy} lets every {direction} through", put(f"NetworkPolicy/{policy}", f"spec.{direction}", [{}]), "NET-001", f"NetworkPolicy/{policy}")
+      for policy, direction in (("observer", "ingress"), ("observer", "egress"), ("postgres", "ingress"))),
+    Mutation("an Ingress to the collector", lambda d: d.append(_ingress("observer", 8000)), "NET-001", "Ingress/door"),
+    Mutation("an Ingress to the database", lambda d: d.append(_ingress("postgres", 5432)), "NET-001", "Ingress/door"),
+    Mutation("a namespace that enforces nothing", put("Namespace/observer-prod", "metadata.labels", {}), "PSS-001", "Namespace/observer-prod"),
+    Mutation("a privileged namespace", put("Namespace/observer-prod", "metadata.labels", {"pod-security.kubernetes.io/enforce": "privileged"}), "PSS-001", "Namespace/observer-prod"),
+    Mutation("Dagster's copy of the configuration", put("ConfigMap/observer-environment", "data.DB_HOST", "zz"), "ENV-005", "ConfigMap/observer-environment"),
     # Images, resources, rights, shape
+    Mutation("a binding to nobody", put("RoleBinding/dagster", "subjects.0.name", "nobody"), "RBAC-001", "RoleBinding/dagster"),
     Mutation("a moving tag", put(COLLECTOR, f"{MAIN}.image", "ghcr.io/observer/observer:latest"), "IMG-001", COLLECTOR),
     Mutation("a foreign image", put(COLLECTOR, f"{MAIN}.image", "docker.io/someone/observer-fork:1"), "IMG-001", COLLECTOR),
     Mutation("no memory limit", drop(COLLECTOR, f"{MAIN}.resources.limits.memory"), "RES-001", COLLECTOR),
     Mutation("a wide role", lambda d: d.append({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "wide"}, "rules": [{"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}]}), "RBAC-001", "Role/wide"),
+    Mutation("a budget that blocks the one node", lambda d: d.append({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "standby"}, "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "observer"}}}}), "PDB-001", "PodDisruptionBudget/standby"),
     Mutation("a budget that blocks", lambda d: d.append({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "db"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "postgres"}}}}), "PDB-001", "PodDisruptionBudget/db"),
     Mutation("a field misspelt", put(COLLECTOR, f"{MAIN}.securityContext.readonlyRootFilesystem", True), "RND-002", COLLECTOR),
     Mutation("a number in the ConfigMap", put(CONFIG, "data.DB_PORT", 5432), "RND-002", CONFIG),

@@ -11,11 +11,13 @@ from observer_contracts.rules import (
     network,
     path,
     probe,
+    same_contract,
     sealed_secret,
     secret,
     security,
     service,
     volume,
+    writer,
 )
 from observer_contracts.rules import environment as environments
 from observer_contracts.rules.live import cluster, data, drift, workload
@@ -66,13 +68,15 @@ LIVE_CHECKS: Mapping[str, Check] = {
     "CTX-001": on_the_cluster(security.collector_context, *WORKLOADS),
     "CTX-002": on_the_cluster(security.database_context, *WORKLOADS),
     "CTX-003": on_the_cluster(security.temporary_folders, *WORKLOADS),
-    "CTX-004": on_the_cluster(security.volumes_writable, *WORKLOADS),
+    "CTX-004": both(
+        on_the_cluster(security.volumes_writable, *WORKLOADS), live_volume.node_folders_take_files
+    ),
     "CTX-005": on_the_cluster(security.read_only_mounts, *WORKLOADS),
     "PSS-001": on_the_cluster(security.restricted_standard, *WORKLOADS),
     "VOL-001": on_the_cluster(volume.no_host_paths, *WORKLOADS),
     "VOL-002": both(on_the_cluster(volume.mounts_have_volumes, *_CLAIMS), live_volume.claims_are_bound),
-    "VOL-003": on_the_cluster(volume.one_writer, *WORKLOADS),
-    "VOL-004": on_the_cluster(volume.update_keeps_one_writer, *WORKLOADS),
+    "VOL-003": on_the_cluster(writer.one_writer, *WORKLOADS),
+    "VOL-004": on_the_cluster(writer.update_keeps_one_writer, *WORKLOADS),
     "VOL-005": on_the_cluster(volume.no_nested_mounts, *WORKLOADS),
     "VOL-006": on_the_cluster(volume.claims_kept, *_CLAIMS),
     "VOL-007": live_volume.one_pod_writes,
@@ -85,6 +89,8 @@ LIVE_CHECKS: Mapping[str, Check] = {
     "PRB-001": both(on_the_cluster(probe.probes_present, *WORKLOADS), live_probe.health_answers),
     "PRB-002": both(on_the_cluster(probe.readiness_is_its_own, *WORKLOADS), live_probe.readiness_answers),
     "PRB-003": on_the_cluster(probe.slow_start_covered, *WORKLOADS),
+    "RUN-001": workload.runs_as_the_collector,
+    "PRB-004": on_the_cluster(same_contract.verified_before_start, *ENVIRONMENT),
     "NET-001": on_the_cluster(network.policies_fit, *WORKLOADS, "NetworkPolicy"),
     "RES-001": on_the_cluster(clusters.resources_bounded, *WORKLOADS),
     "IMG-001": both(on_the_cluster(clusters.images_fixed, *WORKLOADS), workload.image_runs),

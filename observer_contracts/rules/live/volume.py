@@ -8,10 +8,10 @@ from observer_contracts.declaration.facts import Declaration, VolumeFact
 from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.live.observations import Live, NodeDisk
 from observer_contracts.evidence.live.pods import pods_of
-from observer_contracts.evidence.objects import KubernetesObject, as_text, items_at, text_at
+from observer_contracts.evidence.objects import KubernetesObject, as_text, items_at, text_at, value_at
 from observer_contracts.evidence.runtime.observations import Space
 from observer_contracts.evidence.seeing import HttpAnswer, Unseen
-from observer_contracts.model import Finding
+from observer_contracts.model import Finding, Status
 from observer_contracts.rules.findings import failed, passed, shown, unknown, warned
 from observer_contracts.rules.live.seen import at, live_of
 from observer_contracts.rules.runtime.volume import LEAST_SHARE, LOW_SHARE, free_share
@@ -101,6 +101,40 @@ def _room(disk: NodeDisk, declaration: Declaration) -> float:
     """Returns the GiB that are free or already in use by the declared claims."""
     names = {fact.claim for fact in declaration.volumes if fact.claim}
     return (disk.free_bytes + sum(size for name, size in disk.claims.items() if name in names)) / GIB
+
+
+def node_folders_take_files(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """CTX-004: on a folder of the node fsGroup changes nothing; the pods tell whether they can write."""
+    live, collector = live_of(evidence), declaration.collector
+    if live.unseen("PersistentVolume", "PersistentVolumeClaim", "Pod"):
+        return  # VOL-002 says so
+    pods = [pod.name for pod in pods_of(live, collector.name, collector.kind)]
+    said = {name: _own_verdict(live, name, "CTX-004") for name in pods}
+    for fact in declaration.volumes_of(collector.name):
+        claim = live.find("PersistentVolumeClaim", fact.claim) if fact.claim and fact.writable else None
+        volume = live.find("PersistentVolume", claim.text("spec", "volumeName")) if claim else None
+        if claim is not None and volume is not None and volume.text("spec", "hostPath", "path"):
+            yield _tried(claim, volume, said)
+
+
+def _own_verdict(live: Live, pod: str, rule: str) -> str:
+    """Returns what a collector's last verification of itself said of a rule; empty where nothing."""
+    answer = live.answers.get((pod, STATUS_PATH))
+    verdicts = value_at(answer.fields, "contracts", "rules") if isinstance(answer, HttpAnswer) else None
+    return text_at(verdicts, rule)
+
+
+def _tried(claim: KubernetesObject, volume: KubernetesObject, said: Mapping[str, str]) -> Finding:
+    folder, where = shown(volume.text("spec", "hostPath", "path")), volume.where("spec", "hostPath", "path")
+    expected = f"{folder} on the node takes the pods' files; fsGroup does not act there"
+    refused = [pod for pod, verdict in said.items() if verdict == Status.FAIL]
+    if refused:
+        remedy = "Give the folder on the node to the volumes' group; `/status` of the pod names the path."
+        return failed(claim.label, expected, f"refused in {', '.join(refused)}", where, remedy=remedy)
+    if Status.PASS in said.values():
+        tried = [pod for pod, verdict in said.items() if verdict == Status.PASS]
+        return passed(claim.label, expected, f"tried by {', '.join(tried)}", where)
+    return unknown(claim.label, expected, "no pod of the collector tells of having tried", where)
 
 
 def one_pod_writes(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:

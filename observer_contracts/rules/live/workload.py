@@ -8,12 +8,14 @@ from observer_contracts.declaration.facts import Declaration, WorkloadFact
 from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.live.observations import Live
 from observer_contracts.evidence.live.pods import is_ready, pods_of
+from observer_contracts.evidence.manifests import Manifests
 from observer_contracts.evidence.objects import KubernetesObject, as_text, items_at, mapping_at, text_at
 from observer_contracts.evidence.workloads import Workload
 from observer_contracts.model import Finding
-from observer_contracts.rules.cluster import image_parts
+from observer_contracts.rules import same_contract
 from observer_contracts.rules.findings import candidates, failed, passed, shown, unknown, warned
-from observer_contracts.rules.live.seen import WORKLOADS, at, live_of
+from observer_contracts.rules.live.seen import ENVIRONMENT, WORKLOADS, at, live_of
+from observer_contracts.rules.program import image_parts
 
 _MOST_RESTARTS = 5
 # A pod that has just been made waits for these; anything else that it waits for does not go away.
@@ -30,6 +32,19 @@ def workloads_run(declaration: Declaration, evidence: Evidence) -> Iterator[Find
             yield unknown(about, "the workload", unseen)
         else:
             yield _runs(live, fact, about)
+
+
+def runs_as_the_collector(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """RUN-001: the pods of Dagster's runs, as the launcher made them, keep the collector's contract."""
+    live = live_of(evidence)
+    unseen = live.unseen(*ENVIRONMENT, "Pod")
+    if unseen:
+        yield unknown("cluster", "objects that can be read", unseen)
+        return
+    objects = (*live.applied.objects, *live.of("Pod"))
+    yield from same_contract.runs_as_the_collector(
+        declaration, Evidence(manifests=Manifests(live.applied.name, objects))
+    )
 
 
 def _runs(live: Live, fact: WorkloadFact, about: str) -> Finding:

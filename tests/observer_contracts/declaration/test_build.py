@@ -65,7 +65,15 @@ def test_keys_are_those_of_the_specification() -> None:
         "KIS_APP_SECRET",
         "KIS_HTS_ID",
     )
-    assert declared.secret.optional_keys == ("KIWOOM_APP_KEY", "KIWOOM_APP_SECRET")
+    assert declared.secret.optional_keys == (
+        "postgresql-password",
+        "KIWOOM_APP_KEY",
+        "KIWOOM_APP_SECRET",
+        "OBSERVER_ALERT_WEBHOOK_URL",
+        "OBSERVER_DEAD_MAN_URL",
+        "OBSERVER_BACKUP_ACCESS_KEY",
+        "OBSERVER_BACKUP_SECRET_KEY",
+    )
 
 
 def test_volumes_and_disk_are_those_of_the_specification() -> None:

@@ -72,6 +72,7 @@ class Collectors:
             "time": NOW,
             "phase": "continuous",
             "slots": [{"symbol": "005930", "last_data": RECENT}] if writer else [],
+            "contracts": {"verified": True, "rules": {"CTX-004": "PASS", "PATH-001": "PASS"}},
         }
         return {
             "/health": (200, {"status": "healthy"}),

@@ -98,7 +98,10 @@ def _status_of(role: str) -> dict[str, Any]:
 
 
 def _egress_without(cluster: Cluster, port: int) -> str:
-    for policy in cluster.objects["NetworkPolicy"]:
+    collectors = [
+        found for found in cluster.objects["NetworkPolicy"] if found["metadata"]["name"] == "observer"
+    ]
+    for policy in collectors:
         for rule in policy["spec"].get("egress", []):
             before = len(rule.get("ports", []))
             rule["ports"] = [entry for entry in rule.get("ports", []) if entry.get("port") != port]

@@ -153,9 +153,21 @@ class Pod:
         return {**SECRETS, "DB_PASSWORD": self.database["DB_PASSWORD"], "token": TOKEN}
 
     @property
+    def configuration(self) -> dict[str, str]:
+        """The variables of a healthy pod that are no secrets."""
+        return CONFIGURATION
+
+    @property
     def unavoidable(self) -> dict[str, set[str]]:
         """What fails because the machine has another PostgreSQL than the declared one."""
         return {} if self.major_version == 15 else {"DB-002": {"postgres:5432"}}
+
+    @property
+    def warnings(self) -> set[str]:
+        """What warns because the machine's own disk is as good as full."""
+        disk = os.statvfs(self.volume("data"))
+        full = disk.f_bavail < 0.2 * disk.f_blocks or disk.f_favail < 0.2 * disk.f_files
+        return {"VOL-008"} if full else set()
 
     def remember(self, entry: Entry) -> None:
         """Writes the token cache, as the token store does."""

@@ -23,12 +23,10 @@ def test_a_healthy_pod_passes_everywhere(pod: Any, hold_lock: HoldLock) -> None:
     pod.remember_token()
     hold_lock(pod.lock_file())
     outcome = pod.verify()
-    expected = set(pod.unavoidable)
-    assert {found["rule"] for found in outcome.results if found["status"] != "PASS"} == expected, (
-        outcome.output
-    )
+    seen = {found["rule"] for found in outcome.results if found["status"] != "PASS"}
+    assert seen - pod.warnings == set(pod.unavoidable), outcome.output
     assert len({found["rule"] for found in outcome.results} - {"EXM-001"}) >= 25
-    assert outcome.exit_status == (1 if expected else 0)
+    assert outcome.exit_status == 0
 
 
 # What is changed in the healthy pod, and which rule must fail at which object; no other rule may fail.
@@ -298,9 +296,7 @@ def test_the_exit_status_follows_the_severity(pod: Any) -> None:
     """A finding below `--fail-on` fails no command: an init step refuses on critical findings only."""
     command = ("contracts", "verify", "--runtime", "--format", "json")
     wrong_zone = {"environment": {"TZ": "UTC"}}
-    assert pod.verify(**wrong_zone, arguments=(*command, "--fail-on", "critical")).exit_status == (
-        1 if pod.unavoidable else 0
-    )
+    assert pod.verify(**wrong_zone, arguments=(*command, "--fail-on", "critical")).exit_status == 0
     assert pod.verify(**wrong_zone, arguments=(*command, "--fail-on", "medium")).exit_status == 1
     wrong_path = {"environment": {"OBSERVER_LOG_DIR": "/app/logs"}}
     outcome = pod.verify(**wrong_path, arguments=(*command, "--fail-on", "critical"))

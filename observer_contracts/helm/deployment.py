@@ -1,0 +1,300 @@
+"""HLM-006 to HLM-011: the values fit the deployment that they belong to."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from observer_contracts.declaration.facts import Declaration
+from observer_contracts.evidence.evidence import Evidence
+from observer_contracts.evidence.objects import Place, field_name
+from observer_contracts.helm.charts import Chart
+from observer_contracts.helm.values import HelmValues, Layered
+from observer_contracts.model import Finding
+from observer_contracts.rules.findings import failed, passed, shown
+
+_LAUNCHER: Place = ("runLauncher", "config", "k8sRunLauncher")
+_RUN_POD: Place = (*_LAUNCHER, "runK8sConfig", "podSpecConfig")
+_SCHEME = "postgresql+psycopg2"
+_SECRET_NAMES = re.compile(r"password|token|secret|api_?key|app_?key|credential", re.IGNORECASE)
+# Names of Secrets and switches, not secrets.
+_NO_SECRETS = re.compile(
+    r"SecretName$|SecretKey$|PasswordSecret$|ConfigSecret$|^envSecrets$|^imagePullSecrets$|^secret|Token$"
+)
+_MOVING = frozenset({"", "latest", "main", "master", "stable", "dev", "local"})
+_CONTEXT = {"runAsNonRoot": True, "readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False}
+
+
+def no_secrets(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """HLM-006: no password stands in a file; the chart takes it from the declared Secret."""
+    for layered in _charts(evidence):
+        found = False
+        for place, value in _texts(layered.values, ()):
+            name = str(place[-1])
+            if value and _SECRET_NAMES.search(name) and not _NO_SECRETS.search(name):
+                found = True
+                expected = "secrets in a Secret only"
+                yield failed(
+                    str(layered.chart), expected, f"{field_name(place)} has a value", layered.where(*place)
+                )
+        place = (
+            ("global", "postgresqlSecretName") if layered.chart is Chart.SYSTEM else ("postgresqlSecretName",)
+        )
+        given = layered.at(*place) or layered.at("global", "postgresqlSecretName")
+        expected = f"{field_name(place)}: {declaration.secret.name}"
+        where = layered.where(*place)
+        if given != declaration.secret.name:
+            found = True
+            yield failed(str(layered.chart), expected, shown(str(given or "")), where)
+        if layered.chart is Chart.SYSTEM and layered.at("generatePostgresqlPasswordSecret") is not False:
+            found = True
+            observed = (
+                "the chart makes a Secret from postgresql.postgresqlPassword, `test` where it is not given"
+            )
+            yield failed(str(layered.chart), "generatePostgresqlPasswordSecret: false", observed, where)
+        if not found:
+            yield passed(str(layered.chart), expected, "as expected, and no other secret", where)
+
+
+def own_images(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """HLM-007: every container has the pipeline's image with one fixed tag, init containers included."""
+    wanted = f"{declaration.image}-pipeline"
+    seen: dict[str, Place] = {}
+    for layered in _charts(evidence):
+        wrong = False
+        for place, image in _images(layered):
+            repository, _, version = image.partition("@") if "@" in image else image.rpartition(":")
+            where = layered.where(*place)
+            if not fnmatch.fnmatchcase(repository, wanted):
+                wrong = True
+                yield failed(
+                    str(layered.chart), f"image {wanted}", f"{field_name(place)}: {shown(image)}", where
+                )
+            elif version in _MOVING and not _stays_here(layered, place):
+                wrong = True
+                expected = "a tag that is never moved"
+                yield failed(str(layered.chart), expected, f"{field_name(place)}: {shown(image)}", where)
+            seen.setdefault(version, place)
+        for part in ("dagsterWebserver", "dagsterDaemon") if layered.chart is Chart.SYSTEM else ():
+            if layered.at(part, "checkDbReadyInitContainer") is not False:
+                wrong = True
+                expected = f"{part}.checkDbReadyInitContainer: false"
+                observed = "an init container with an image of PostgreSQL, for another user"
+                yield failed(str(layered.chart), expected, observed, layered.where(part))
+        if not wrong:
+            yield passed(str(layered.chart), f"image {wanted}", "everywhere", layered.files[-1].where())
+    if len(seen) > 1:
+        observed = ", ".join(f"{field_name(place)}: {shown(version)}" for version, place in seen.items())
+        yield failed("images", "one version everywhere", observed, remedy="Raise all of them together.")
+
+
+def _stays_here(layered: Layered, place: Place) -> bool:
+    """Tells whether an image is never pulled: then its tag may move with what was built."""
+    policy = layered.at(*place, "pullPolicy") or layered.at(*place[:-1], "imagePullPolicy")
+    return bool(policy == "Never")
+
+
+def storage_of_the_contract(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """HLM-008: Dagster's tables are in the deployment's PostgreSQL, by psycopg2, in a database of its own."""
+    layered = _system(evidence)
+    if layered is None:
+        return
+    database = declaration.database
+    wanted: dict[Place, Any] = {
+        ("postgresql", "enabled"): False,
+        ("postgresql", "postgresqlHost"): database.service,
+        ("postgresql", "service", "port"): database.port,
+        ("postgresql", "postgresqlScheme"): _SCHEME,
+    }
+    yield from _compared(layered, wanted)
+    if layered.at("postgresql", "postgresqlDatabase") == database.name:
+        where = layered.where("postgresql", "postgresqlDatabase")
+        observed = f"{database.name}, where our own tables are"
+        yield failed(
+            str(layered.chart), "a database of Dagster's own", observed, where, remedy="Write `dagster`."
+        )
+
+
+def restricted(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """HLM-009: every pod of charts and launcher is restricted, and only the read-only page is public."""
+    for layered in _charts(evidence):
+        wrong = False
+        for pod, container in _contexts(layered):
+            for place, expected in _lacking(layered, pod, container, declaration):
+                wrong = True
+                observed = shown(str(layered.at(*place)))
+                yield failed(
+                    str(layered.chart), f"{field_name(place)}: {expected}", observed, layered.where(*place)
+                )
+        for place, expected, observed in _exposed(layered):
+            wrong = True
+            yield failed(str(layered.chart), expected, observed, layered.where(*place))
+        if not wrong:
+            yield passed(str(layered.chart), "restricted pods", "all of them", layered.files[-1].where())
+
+
+def runs_have_the_contract(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """HLM-010: runs get the collector's environment, volumes and place, and an account without rights."""
+    layered = _system(evidence)
+    if layered is None:
+        return
+    secrets = [item.get("name") for _, item in layered.items(*_LAUNCHER, "envSecrets")]
+    findings = [
+        _expected(
+            layered, (*_LAUNCHER, "envSecrets"), declaration.secret.name, declaration.secret.name in secrets
+        ),
+        _expected(
+            layered,
+            (*_LAUNCHER, "envConfigMaps"),
+            "the ConfigMap",
+            bool(layered.at(*_LAUNCHER, "envConfigMaps")),
+        ),
+        _expected(
+            layered,
+            (*_RUN_POD, "enableServiceLinks"),
+            "false",
+            layered.at(*_RUN_POD, "enableServiceLinks") is False,
+        ),
+        _account(layered),
+    ]
+    mounts = {item.get("mountPath"): item for _, item in layered.items(*_LAUNCHER, "volumeMounts")}
+    claims = {
+        item.get("name"): (item.get("persistentVolumeClaim") or {}).get("claimName", "")
+        for _, item in layered.items(*_LAUNCHER, "volumes")
+    }
+    for fact in declaration.volumes_of(declaration.collector.name):
+        mount = mounts.get(fact.mount_path, {})
+        fits = bool(mount) and claims.get(mount.get("name")) == fact.claim
+        fits = fits and (fact.writable or mount.get("readOnly") is True)
+        what = f"{fact.claim or 'the configuration'} at {fact.mount_path}"
+        findings.append(_expected(layered, (*_LAUNCHER, "volumeMounts"), what, fits))
+    yield from findings
+
+
+def bounded(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """HLM-011: runs are watched, counted and ended; what nobody asked for is off."""
+    layered = _system(evidence)
+    if layered is None:
+        return
+    needed: tuple[tuple[Place, str, bool], ...] = (
+        (("dagsterDaemon", "runMonitoring", "enabled"), "true", True),
+        (("dagsterDaemon", "runRetries", "retryOnAssetOrOpFailure"), "false", False),
+        (("concurrency", "enabled"), "true", True),
+        (("retention", "enabled"), "true", True),
+        (("telemetry", "enabled"), "false", False),
+        (("additionalInstanceConfig", "nux", "enabled"), "false", False),
+        (("rbacEnabled",), "false: the chart's role allows everything with pods and Jobs", False),
+        (("serviceAccount", "create"), "false: accounts and roles are in deploy/", False),
+    )
+    for place, expected, value in needed:
+        yield _expected(layered, place, expected, layered.at(*place) is value)
+    runs = layered.at("concurrency", "runs", "maxConcurrentRuns")
+    few = isinstance(runs, int) and 1 <= runs <= 2
+    yield _expected(layered, ("concurrency", "runs", "maxConcurrentRuns"), "1 or 2, of four cores", few)
+    longest = layered.at("dagsterDaemon", "runMonitoring", "maxRuntimeSeconds")
+    yield _expected(layered, ("dagsterDaemon", "runMonitoring", "maxRuntimeSeconds"), "an end", bool(longest))
+
+
+def _charts(evidence: Evidence) -> tuple[Layered, ...]:
+    values: HelmValues | None = evidence.values
+    return values.charts if values else ()
+
+
+def _system(evidence: Evidence) -> Layered | None:
+    values: HelmValues | None = evidence.values
+    return values.of(Chart.SYSTEM) if values else None
+
+
+def _expected(layered: Layered, place: Place, what: str, fits: bool) -> Finding:
+    verdict, where = (passed if fits else failed), layered.where(*place)
+    value = layered.at(*place)
+    observed = "as expected" if fits else "nothing" if value is None else shown(str(value))
+    return verdict(str(layered.chart), f"{field_name(place)}: {what}", observed, where)
+
+
+def _compared(layered: Layered, wanted: dict[Place, Any]) -> Iterator[Finding]:
+    for place, value in wanted.items():
+        yield _expected(layered, place, str(value).lower(), layered.at(*place) == value)
+
+
+def _account(layered: Layered) -> Finding:
+    """The launcher's own account may make Jobs; a run that had it could make pods with any mount."""
+    place = (*_RUN_POD, "serviceAccountName")
+    account, own = layered.at(*place), layered.at("serviceAccount", "name")
+    return _expected(layered, place, "an account of the runs' own", bool(account) and account != own)
+
+
+def _texts(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, (*place, key))
+        if isinstance(value.get("value"), str) and _SECRET_NAMES.search(str(value.get("name", ""))):
+            yield (*place, "value", "password"), value["value"]
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*place, index))
+    elif isinstance(value, str) and place:
+        yield place, value
+
+
+def _deployments(layered: Layered) -> list[tuple[Place, dict[str, Any]]]:
+    if layered.chart is Chart.CODE:
+        return layered.items("deployments")
+    if layered.at("dagster-user-deployments", "enableSubchart") is False:
+        return []
+    return layered.items("dagster-user-deployments", "deployments")
+
+
+def _images(layered: Layered) -> Iterator[tuple[Place, str]]:
+    parts: list[Place] = [place for place, _ in _deployments(layered)]
+    if layered.chart is Chart.SYSTEM:
+        parts += [("dagsterWebserver",), ("dagsterDaemon",)]
+    for part in parts:
+        image = layered.mapping(*part, "image")
+        version = f"@{image['digest']}" if image.get("digest") else f":{image.get('tag') or ''}"
+        yield (*part, "image"), f"{image.get('repository', '')}{version}"
+        for key in ("extraPrependedInitContainers", "extraContainers", "initContainers", "sidecarContainers"):
+            for place, container in layered.items(*part, key):
+                yield (*place, "image"), str(container.get("image", ""))
+
+
+def _contexts(layered: Layered) -> Iterator[tuple[Place, Place]]:
+    """Yields the places of the pod's and the container's security context."""
+    parts: list[Place] = [place for place, _ in _deployments(layered)]
+    if layered.chart is Chart.SYSTEM:
+        parts += [("dagsterWebserver",), ("dagsterDaemon",)]
+        yield (*_RUN_POD, "securityContext"), (*_LAUNCHER, "securityContext")
+    for part in parts:
+        yield (*part, "podSecurityContext"), (*part, "securityContext")
+
+
+def _lacking(
+    layered: Layered, pod: Place, container: Place, declaration: Declaration
+) -> Iterator[tuple[Place, str]]:
+    own = declaration.collector.context
+    wanted: dict[str, Any] = _CONTEXT | {"runAsUser": own.user, "runAsGroup": own.group}
+    for key, value in wanted.items():
+        if layered.at(*container, key) != value:
+            yield (*container, key), str(value).lower()
+    if layered.at(*container, "capabilities", "drop") != ["ALL"]:
+        yield (*container, "capabilities", "drop"), "[ALL]"
+    if layered.at(*pod, "seccompProfile", "type") not in ("RuntimeDefault", "Localhost"):
+        yield (*pod, "seccompProfile", "type"), "RuntimeDefault"
+    if layered.at(*pod, "fsGroup") != own.file_system_group:
+        yield (*pod, "fsGroup"), str(own.file_system_group)
+
+
+def _exposed(layered: Layered) -> Iterator[tuple[Place, str, str]]:
+    """Dagster has no login: whoever reaches the webserver that is not read-only can run anything."""
+    if layered.at("ingress", "enabled"):
+        observed = "the chart's Ingress always leads to the webserver that can change things too"
+        yield ("ingress", "enabled"), "ingress.enabled: false", observed
+    kind = layered.at("dagsterWebserver", "service", "type")
+    if layered.chart is Chart.SYSTEM and kind not in (None, "ClusterIP"):
+        yield (
+            ("dagsterWebserver", "service", "type"),
+            "dagsterWebserver.service.type: ClusterIP",
+            shown(str(kind)),
+        )
