@@ -1,0 +1,479 @@
+"""The values in the repository are clean, and each way to spoil them is found, with its line and its
+remedy.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from observer_contracts.catalogue import BY_ID
+from observer_contracts.declaration.build import declare
+from observer_contracts.engine import Verification, verify
+from observer_contracts.helm.charts import load_tables
+from observer_contracts.helm.values import read_values
+from observer_contracts.model import Result, Status
+
+ROOT = Path(__file__).resolve().parents[3]
+SYSTEM, CODE, DEVELOPMENT = (
+    ROOT / "helm-values" / name for name in ("dagster.yaml", "dagster-code.yaml", "dagster-dev.yaml")
+)
+
+
+def judged(*files: Path) -> list[Result]:
+    values = read_values([str(file) for file in files])
+    return verify(Verification(declare(), values=values))
+
+
+def broken(results: list[Result]) -> list[Result]:
+    return [result for result in results if result.status in (Status.FAIL, Status.WARN, Status.UNKNOWN)]
+
+
+@pytest.mark.parametrize(
+    "files", [(SYSTEM, CODE), (SYSTEM,), (CODE,), (SYSTEM, DEVELOPMENT)], ids=lambda files: files[-1].stem
+)
+def test_the_repositorys_values_are_clean(files: tuple[Path, ...]) -> None:
+    results = judged(*files)
+    wrong = [(result.rule.id, result.finding.observed) for result in broken(results)]
+    assert wrong == []
+    assert all(result.status is Status.PASS for result in results)
+
+
+def test_every_rule_about_values_answers() -> None:
+    rules = {name for name in BY_ID if name.startswith("HLM-")}
+    assert {result.rule.id for result in judged(SYSTEM, CODE)} == rules
+    assert len(rules) == 11
+
+
+def test_every_type_of_the_key_table_is_known() -> None:
+    """A key whose type had no table would be taken for a mapping that takes anything."""
+    tables = load_tables()
+    named = {
+        word
+        for table in tables.values()
+        for kind in table.fields.values()
+        if not kind.startswith("enum(")
+        for word in re.findall(r"[A-Za-z][A-Za-z0-9.-]*", kind)
+    }
+    assert named - {"str", "int", "bool", "any", "list", "map", "enum"} - set(tables) <= _CHOICES
+    assert {"enableReadOnly", "podSecurityContext"} <= set(tables["Webserver"].fields)
+    assert tables["Webserver"].refused
+    assert not tables["UserDeployment"].refused
+
+
+_CHOICES = {"Always", "IfNotPresent", "Never"}
+
+# What is replaced, by what; the rule that says so; words of what it saw, and of its remedy.
+_SPOILED = {
+    # Taken by Helm without a word.
+    "a typo at the top": (
+        "\nretention:\n",
+        "\nretentions:\n",
+        "HLM-002",
+        "`retentions` is unknown; Helm takes it",
+        "retention",
+    ),
+    "a section one level too high": (
+        "\ntelemetry:",
+        "\nrunMonitoring:\n  enabled: true\ntelemetry:",
+        "HLM-002",
+        "`runMonitoring` is unknown",
+        "dagsterDaemon.runMonitoring",
+    ),
+    "a section of the old chart": (
+        "\ntelemetry:",
+        "\ndagit:\n  replicaCount: 1\ntelemetry:",
+        "HLM-002",
+        "`dagit`",
+        "dagsterWebserver",
+    ),
+    "nux where it once was": (
+        "\nadditionalInstanceConfig:\n  nux:\n    enabled: false",
+        "\nnux:\n  enabled: false",
+        "HLM-002",
+        "`nux`",
+        "additionalInstanceConfig.nux",
+    ),
+    "a time-out the template does not print": (
+        "    pollIntervalSeconds: 30",
+        "    pollIntervalSeconds: 30\n    cancelTimeoutSeconds: 60",
+        "HLM-002",
+        "`cancelTimeoutSeconds` is unknown; Helm takes it",
+        "180 s",
+    ),
+    "snake case": (
+        "    pollIntervalSeconds: 30",
+        "    poll_interval_seconds: 30",
+        "HLM-002",
+        "`poll_interval_seconds`",
+        "pollIntervalSeconds",
+    ),
+    "a field of the database under another name": (
+        "  postgresqlScheme:",
+        "  postgresScheme:",
+        "HLM-002",
+        "`postgresScheme`",
+        "postgresqlScheme",
+    ),
+    "a field of the image": ("    tag: build", "    version: build", "HLM-002", "`version`", ""),
+    "the account of the whole chart": (
+        "  name: dagster\nrbac",
+        "  serviceAccountName: dagster\nrbac",
+        "HLM-002",
+        "`serviceAccountName` is unknown",
+        "global.serviceAccountName",
+    ),
+    "a field of the run's pod": (
+        "          enableServiceLinks: false",
+        "          enableServiceLink: false",
+        "HLM-002",
+        "`enableServiceLink` is unknown; Helm takes it, and the run launcher fails",
+        "enableServiceLinks",
+    ),
+    # Refused by Helm: the remedy is what counts.
+    "the run's node beside its pod": (
+        "      securityContext: *container_context\n      # Jobs",
+        "      nodeSelector: {a: b}\n      securityContext: *container_context\n      # Jobs",
+        "HLM-002",
+        "Helm refuses it",
+        "runK8sConfig.podSpecConfig.nodeSelector",
+    ),
+    "an environment for runs": (
+        "      envSecrets:",
+        "      env: []\n      envSecrets:",
+        "HLM-002",
+        "`env` is unknown",
+        "envVars",
+    ),
+    "a read-only switch of another name": (
+        "  enableReadOnly: true",
+        "  readOnly: true",
+        "HLM-002",
+        "`readOnly`",
+        "enableReadOnly",
+    ),
+    # Types.
+    "a number as text": ("    port: 3000\n", '    port: "3000"\n', "HLM-003", "a text", ""),
+    "a truth value as text": ("  enableReadOnly: true", '  enableReadOnly: "yes"', "HLM-003", "a text", ""),
+    "a mapping for a list": (
+        "      envSecrets:\n        - name: observer-secrets",
+        "      envSecrets:\n        name: observer-secrets",
+        "HLM-003",
+        "a mapping",
+        "",
+    ),
+    "a choice that is none": (
+        "  type: NoOpComputeLogManager",
+        "  type: NoComputeLogManager",
+        "HLM-003",
+        "a text",
+        "",
+    ),
+    "a text for a list": (
+        "      command: [dagster-daemon, liveness-check]\n    periodSeconds: 60",
+        "      command: dagster-daemon\n    periodSeconds: 60",
+        "HLM-003",
+        "a text",
+        "",
+    ),
+    # Without effect.
+    "the other launcher's section": (
+        "    k8sRunLauncher:\n",
+        "    celeryK8sRunLauncher: {a: 1}\n    k8sRunLauncher:\n",
+        "HLM-004",
+        "never read with type K8sRunLauncher",
+        "",
+    ),
+    "an address of an Ingress that is off": (
+        "ingress:\n  enabled: false",
+        "ingress:\n  enabled: false\n  ingressClassName: traefik",
+        "HLM-004",
+        "while ingress.enabled is false",
+        "",
+    ),
+    "an image for waiting that nobody does": (
+        "  postgresqlHost: postgres",
+        "  image: {repository: postgres, tag: '15', pullPolicy: Always}\n  postgresqlHost: postgres",
+        "HLM-004",
+        "postgresql.image is never read",
+        "",
+    ),
+    "a code location in the subchart that is off": (
+        "  enableSubchart: false",
+        "  enableSubchart: false\n  deployments: [{name: a, port: 1}]",
+        "HLM-004",
+        "deployments is never read",
+        "",
+    ),
+    # Contradictions.
+    "a limit said twice": (
+        "        dequeueIntervalSeconds: 5",
+        "        dequeueIntervalSeconds: 5\n        maxConcurrentRuns: 5",
+        "HLM-005",
+        "Helm fails",
+        "",
+    ),
+    "probes on the old port": (
+        "      path: /server_info\n      port: 3000\n    periodSeconds: 20",
+        "      path: /server_info\n      port: 80\n    periodSeconds: 20",
+        "HLM-005",
+        "80, but the webserver listens on 3000",
+        "Write 3000",
+    ),
+    "a section that the chart writes itself": (
+        "additionalInstanceConfig:\n",
+        "additionalInstanceConfig:\n  run_retries: {enabled: true}\n",
+        "HLM-005",
+        "writes this section",
+        "",
+    ),
+    "a node that is taken away by null": (
+        "          nodeSelector:\n            kubernetes.io/hostname: obs-prod-arm",
+        "          nodeSelector: null",
+        "HLM-005",
+        "null reaches the run launcher",
+        "another value",
+    ),
+    "no code location in the workspace": (
+        "    enabled: true\n    servers:",
+        "    enabled: false\n    servers:",
+        "HLM-005",
+        "deployments that this release does not make",
+        "",
+    ),
+    # The deployment.
+    "a password": (
+        "  postgresqlHost: postgres",
+        "  postgresqlPassword: hunter2\n  postgresqlHost: postgres",
+        "HLM-006",
+        "postgresql.postgresqlPassword has a value",
+        "",
+    ),
+    "the chart's own Secret": (
+        "generatePostgresqlPasswordSecret: false",
+        "generatePostgresqlPasswordSecret: true",
+        "HLM-006",
+        "the chart makes a Secret",
+        "",
+    ),
+    "a password in the environment": (
+        "    - name: HOME\n      value: /tmp\n    - name: TZ",
+        "    - name: DB_PASSWORD\n      value: hunter2\n    - name: TZ",
+        "HLM-006",
+        "has a value",
+        "",
+    ),
+    "another image": (
+        "repository: ghcr.io/observer/observer-pipeline",
+        "repository: docker.io/dagster/dagster-celery-k8s",
+        "HLM-007",
+        "dagster-celery-k8s",
+        "",
+    ),
+    "a moving tag": ("tag: build-20260205-142425", "tag: latest", "HLM-007", "latest", ""),
+    "an init container of the chart's": (
+        "  heartbeatTolerance: 300\n  logFormat: json\n  checkDbReadyInitContainer: false\n",
+        "  heartbeatTolerance: 300\n  logFormat: json\n",
+        "HLM-007",
+        "init container",
+        "",
+    ),
+    "psycopg 3": ("postgresql+psycopg2", "postgresql", "HLM-008", "`postgresql`", ""),
+    "the chart's PostgreSQL": (
+        "postgresql:\n  enabled: false",
+        "postgresql:\n  enabled: true",
+        "HLM-008",
+        "`True`",
+        "",
+    ),
+    "our own database": (
+        "postgresqlDatabase: dagster",
+        "postgresqlDatabase: observer",
+        "HLM-008",
+        "our own tables",
+        "`dagster`",
+    ),
+    "a writable root": (
+        "readOnlyRootFilesystem: true",
+        "readOnlyRootFilesystem: false",
+        "HLM-009",
+        "`False`",
+        "",
+    ),
+    "no seccomp profile": (
+        "      type: RuntimeDefault",
+        "      type: Unconfined",
+        "HLM-009",
+        "Unconfined",
+        "",
+    ),
+    "a public page that can change things": (
+        "ingress:\n  enabled: false",
+        "ingress:\n  enabled: true",
+        "HLM-009",
+        "change things",
+        "",
+    ),
+    "no data volume for runs": (
+        "        - name: observer-data\n          mountPath: /opt/platform/runtime/observer/data\n",
+        "",
+        "HLM-010",
+        "",
+        "k8sRunLauncher",
+    ),
+    "a run with the launcher's rights": (
+        "serviceAccountName: dagster-runs",
+        "serviceAccountName: dagster",
+        "HLM-010",
+        "`dagster`",
+        "",
+    ),
+    "a run among the Services' variables": (
+        "enableServiceLinks: false",
+        "enableServiceLinks: true",
+        "HLM-010",
+        "`True`",
+        "",
+    ),
+    "unwatched runs": (
+        "  runMonitoring:\n    enabled: true",
+        "  runMonitoring:\n    enabled: false",
+        "HLM-011",
+        "`False`",
+        "",
+    ),
+    "too many runs": ("maxConcurrentRuns: 2", "maxConcurrentRuns: 10", "HLM-011", "`10`", ""),
+    "telemetry": ("telemetry:\n  enabled: false", "telemetry:\n  enabled: true", "HLM-011", "`True`", ""),
+    "not YAML": ("telemetry:\n", "telemetry: [\n", "HLM-001", "", ""),
+    "a key twice": (
+        "\ntelemetry:",
+        "\nrbacEnabled: true\ntelemetry:",
+        "HLM-001",
+        "stands twice",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _SPOILED, ids=str)
+def test_what_is_spoiled_is_found_at_its_line(case: str, tmp_path: Path) -> None:
+    """The named rule speaks, says what it saw and what to do, and no finding shows a secret."""
+    old, new, rule, observed, remedy = _SPOILED[case]
+    found = [result for result in _spoil(SYSTEM, old, new, tmp_path) if result.rule.id == rule]
+    assert found, case
+    assert any(observed in one.finding.observed and remedy in one.remedy for one in found), found
+    assert all(one.finding.evidence[0].file.endswith("spoiled.yaml") for one in found if one.finding.evidence)
+    assert "hunter2" not in repr(found)
+
+
+def test_a_finding_names_the_line_of_the_key(tmp_path: Path) -> None:
+    text = SYSTEM.read_text()
+    found = _spoil(SYSTEM, "  enableReadOnly: true", "  readOnly: true", tmp_path)
+    [unknown] = [one for one in found if one.rule.id == "HLM-002"]
+    line = text[: text.index("  enableReadOnly: true")].count("\n") + 1
+    assert unknown.finding.evidence[0].line == line
+    assert unknown.finding.evidence[0].field == "dagsterWebserver.readOnly"
+
+
+_CODE_SPOILED = {
+    "a key no pod of the chart can have": (
+        "    replicaCount: 1",
+        "    replicaCount: 1\n    enableServiceLinks: false",
+        "HLM-002",
+        "`enableServiceLinks` is unknown; Helm takes it",
+        "the chart has no key for it",
+    ),
+    "the environment as in a pod": (
+        "    envConfigMaps:\n      - name: observer-environment",
+        "    envFrom:\n      - configMapRef: {name: observer-environment}",
+        "HLM-002",
+        "`envFrom`",
+        "envConfigMaps and envSecrets",
+    ),
+    "an account of the deployment's own": (
+        "    port: 3030",
+        "    port: 3030\n    serviceAccountName: a",
+        "HLM-002",
+        "`serviceAccountName`",
+        "serviceAccount.name, at the top",
+    ),
+    "two ways to serve": (
+        "    port: 3030",
+        "    port: 3030\n    codeServerArgs: [-m, a]",
+        "HLM-005",
+        "either",
+        "",
+    ),
+    "a sidecar in every run": (
+        "      enabled: false\n    envConfigMaps",
+        "      enabled: true\n    sidecarContainers: [{name: collector, image: a}]\n    envConfigMaps",
+        "HLM-005",
+        "never ends",
+        "",
+    ),
+    "the collector's Service": (
+        "  - name: observer-pipeline\n    image",
+        "  - name: observer\n    image",
+        "HLM-005",
+        "its Service observer",
+        "another name",
+    ),
+    "another release's password": (
+        "postgresqlSecretName: observer-secrets",
+        "postgresqlSecretName: dagster-postgresql-secret",
+        "HLM-006",
+        "dagster-postgresql-secret",
+        "",
+    ),
+    "a root that can be written": (
+        "readOnlyRootFilesystem: true",
+        "readOnlyRootFilesystem: false",
+        "HLM-009",
+        "`False`",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _CODE_SPOILED, ids=str)
+def test_what_is_spoiled_in_the_code_locations_values_is_found(case: str, tmp_path: Path) -> None:
+    old, new, rule, observed, remedy = _CODE_SPOILED[case]
+    found = [result for result in _spoil(CODE, old, new, tmp_path) if result.rule.id == rule]
+    assert any(observed in one.finding.observed and remedy in one.remedy for one in found), found
+
+
+_IMAGE_OF_RUNS = {"repository": "ghcr.io/observer/observer-pipeline", "tag": "build-1", "pullPolicy": "Never"}
+
+
+def test_an_image_of_runs_is_pointless_beside_a_code_location_of_the_charts(tmp_path: Path) -> None:
+    """A code location of our own make (deploy/components/collector-sidecar) tells runs no image."""
+    more = tmp_path / "image.yaml"
+    more.write_text(
+        yaml.safe_dump({"runLauncher": {"config": {"k8sRunLauncher": {"image": _IMAGE_OF_RUNS}}}})
+    )
+    assert broken(judged(SYSTEM, more)) == []
+    [found] = broken(judged(SYSTEM, more, CODE))
+    assert found.rule.id == "HLM-004"
+    assert "DAGSTER_CURRENT_IMAGE" in found.finding.observed
+
+
+def test_the_sidecars_values_are_clean() -> None:
+    assert broken(judged(SYSTEM, ROOT / "deploy/components/collector-sidecar/dagster-values.yaml")) == []
+
+
+def test_one_version_everywhere(tmp_path: Path) -> None:
+    """Webserver and code location of different versions do not understand each other."""
+    other = tmp_path / "code.yaml"
+    other.write_text(CODE.read_text().replace("build-20260205-142425", "build-20260206-090000"))
+    found = [one for one in broken(judged(SYSTEM, other)) if one.rule.id == "HLM-007"]
+    assert len(found) == 1
+    assert "build-20260206-090000" in found[0].finding.observed
+
+
+def _spoil(file: Path, old: str, new: str, folder: Path) -> list[Result]:
+    text = file.read_text()
+    assert old in text, old
+    spoiled = folder / "spoiled.yaml"
+    spoiled.write_text(text.replace(old, new, 1))
+    return broken(judged(spoiled))

@@ -1,0 +1,132 @@
+"""The workflows: what they may do, what they run, and in which order."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+def read(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.fixture
+def images() -> dict[str, Any]:
+    return read(ROOT / ".github/workflows/images.yml")["jobs"]
+
+
+def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
+    return job.get("steps", [])
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit(path: Path) -> None:
+    """A tag of somebody else can be moved; a commit cannot."""
+    used = [step["uses"] for job in read(path)["jobs"].values() for step in steps(job) if "uses" in step]
+    assert used
+    for name in used:
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", name), name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_rights_are_the_least(path: Path) -> None:
+    """Reading by default; a right to write belongs to the one job that needs it."""
+    workflow = read(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    writing = {
+        name: sorted(right for right, level in job.get("permissions", {}).items() if level == "write")
+        for name, job in workflow["jobs"].items()
+    }
+    expected = {"publish": ["packages"], "promote": ["contents", "pull-requests"]}
+    assert {name: rights for name, rights in writing.items() if rights} == (
+        expected if path.name == "images.yml" else {}
+    )
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_step_hides_its_failure_or_runs_what_a_title_says(path: Path) -> None:
+    """I-16; and texts of events never become part of a script."""
+    for job in read(path)["jobs"].values():
+        assert "continue-on-error" not in job
+        for step in steps(job):
+            assert "continue-on-error" not in step
+            script = step.get("run", "")
+            assert "||" not in script
+            assert not re.search(r"\$\{\{\s*(github|secrets|needs|steps)\.", script), script
+
+
+def test_an_image_is_tagged_after_the_tests_and_after_it_ran(images: dict[str, Any]) -> None:
+    """I-11: gate, build, exercise, publish, promote, in this order, on both architectures."""
+    assert [images[name].get("needs") for name in ("build", "publish", "promote")] == [
+        "test",
+        "build",
+        "publish",
+    ]
+    assert images["test"]["uses"] == "./.github/workflows/test.yml"
+    runners = {
+        entry["architecture"]: entry["runner"] for entry in images["build"]["strategy"]["matrix"]["include"]
+    }
+    assert runners == {"amd64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
+    scripts = [step.get("run", "") for step in steps(images["build"])]
+    built = next(n for n, script in enumerate(scripts) if "make images" in script)
+    exercised = next(n for n, script in enumerate(scripts) if "OBSERVER_TEST_IMAGES" in script)
+    assert built < exercised
+    assert not any("push" in script for script in scripts)
+
+
+def test_nothing_is_promoted_before_the_window_was_asked(images: dict[str, Any]) -> None:
+    """I-21: the check comes before the overlay is touched."""
+    scripts = [step.get("run", "") for step in steps(images["promote"])]
+    asked = next(n for n, script in enumerate(scripts) if "tools/deployment_window.py" in script)
+    changed = next(n for n, script in enumerate(scripts) if "tools/promote.py" in script)
+    assert asked < changed
+
+
+def test_every_file_and_target_that_a_workflow_names_is_there() -> None:
+    """A workflow is code that nobody runs here; at least what it calls exists."""
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for path in WORKFLOWS:
+        for job in read(path)["jobs"].values():
+            for step in steps(job):
+                script = step.get("run", "")
+                for name in re.findall(r"(?:tools|\.ci|tests)/[\w./]+", script):
+                    assert (ROOT / name).exists(), name
+                for target in re.findall(r"make ([a-z0-9-]+)", script):
+                    assert target in targets
+
+
+@pytest.mark.parametrize(
+    ("instant", "status"),
+    [
+        ("2026-09-15T07:29:59+09:00", 0),
+        ("2026-09-15T07:30:00+09:00", 1),
+        ("2026-09-15T12:00:00+09:00", 1),
+        ("2026-09-15T03:00:00+00:00", 1),
+        ("2026-09-15T20:40:00+09:00", 1),
+        ("2026-09-15T20:41:00+09:00", 0),
+        ("2026-09-19T12:00:00+09:00", 0),
+        ("2026-06-03T12:00:00+09:00", 0),
+        ("2026-01-02T09:30:00+09:00", 1),
+    ],
+)
+def test_the_window_is_shut_while_data_come(instant: str, status: int) -> None:
+    """The exchange's calendar decides: Saturday and the election day are open, the late opening is not."""
+    command = [sys.executable, "tools/deployment_window.py", "--at", instant]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("No deployment now" in done.stdout) == bool(status)
+
+
+def test_an_instant_without_a_zone_is_refused() -> None:
+    """The runners of the workflow live in UTC."""
+    command = [sys.executable, "tools/deployment_window.py", "--at", "2026-09-15T12:00"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "time zone" in done.stderr
