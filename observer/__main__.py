@@ -38,8 +38,12 @@ _COMMANDS = {
     "simulator": _Command("simulate the broker and a market", "simulator"),
     "universe": _Command("build the universe from the broker's master files"),
     "contracts": _Command("verify the execution contracts of a deployment", "contracts"),
+    "secrets": _Command("make the Secret of a deployment", "secrets"),
     "kis": _Command("read the broker's messages"),
     "lake": _Command("describe the tables of the lake"),
+    "sql": _Command("query the lake with SQL", "sql"),
+    "backup": _Command("copy the data to the backup target, and restore them", "pipeline"),
+    "retention": _Command("remove what is verified, shipped and old enough", "pipeline"),
     "settings": _Command("describe the environment variables"),
 }
 
@@ -104,6 +108,11 @@ def _load(name: str) -> ModuleType:
     try:
         return import_module(f"observer.commands.{name}")
     except ModuleNotFoundError as error:
+        if error.name in (f"observer.commands.{name}", "observer.stack"):
+            raise ConfigurationError(
+                f"`observer {name}` is not part of this installation.",
+                remedy="Run it from a checkout of the project: `make setup`.",
+            ) from error
         package = (error.name or "").partition(".")[0]
         if package.startswith("observer") or not _COMMANDS[name].extra:
             raise
