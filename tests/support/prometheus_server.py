@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,9 +102,9 @@ class PrometheusServer:
         while not set(names) <= await self.firing():
             await asyncio.sleep(0.1)
 
-    async def until_quiet(self) -> None:
-        """Returns once nothing fires."""
-        while await self.firing():
+    async def until_quiet(self, *, but: Set[str] = frozenset()) -> None:
+        """Returns once nothing fires but what is named."""
+        while await self.firing() - but:
             await asyncio.sleep(0.1)
 
     async def _names(self, expression: str) -> set[str]:
