@@ -81,6 +81,8 @@ class Backfiller:
         self._root = root
         self._shard = shard
         self._waiting: list[_Task] = []
+        self._stopping = False
+        self._asking = False
         self.outcomes: Counter[str] = Counter()
         self.problem: str | None = None
 
@@ -94,14 +96,26 @@ class Backfiller:
         self._waiting.append(_Task(hole, self._clock.now_ns() + _SETTLE_NS))
 
     async def run(self) -> None:
-        """Fills holes until cancelled."""
+        """Fills holes until cancelled, or until the request under way is answered after `stop`."""
         await self._take_up()
-        while True:
+        while not self._stopping:
             task = min(self._waiting, key=lambda waiting: waiting.due_ns, default=None)
             if task is None or task.due_ns > self._clock.now_ns():
                 await asyncio.sleep(_IDLE_SECONDS)
             else:
                 await self._settle(task)
+
+    async def stop(self, task: asyncio.Task[None], *, patience_seconds: float) -> None:
+        """Ends `run`: what was asked is still journaled if the answer comes in time.
+
+        Args:
+            task: The task of `run`.
+            patience_seconds: Real time to wait for a request under way.
+        """
+        self._stopping = True
+        if self._asking:
+            await asyncio.wait([task], timeout=patience_seconds)
+        task.cancel()
 
     async def _take_up(self) -> None:
         """Takes over what an earlier process of this day has left open."""
@@ -131,7 +145,9 @@ class Backfiller:
                 self._close(task, {"outcome": "failed", "error": str(error)})
         else:
             self.problem = None
-            self._close(task, healing.to_json())
+            # A hole that a stop has left half filled is taken up by the next process.
+            if not self._stopping:
+                self._close(task, healing.to_json())
 
     async def _fill(self, hole: Hole) -> Healing:
         healing = Healing(hole)
@@ -139,10 +155,9 @@ class Backfiller:
             # The lists are those of today; what they no longer serve is left to the day's reconciliation.
             return healing
         market = _market(hole)
-        while healing.until is not None:
-            rows = await self._lists.executions(hole.symbol, healing.until, market=market)
-            self._write(EXECUTIONS_CHANNEL, hole, rows)
-            healing.take(rows)
+        while healing.until is not None and not self._stopping:
+            asking = self._lists.executions(hole.symbol, healing.until, market=market)
+            healing.take(await self._ask(EXECUTIONS_CHANNEL, hole, asking))
         if healing.outcome() is not HealingOutcome.HEALED:
             await self._fetch_bars(hole, market)
         return healing
@@ -153,12 +168,26 @@ class Backfiller:
         last_closed = f"{kst_datetime(self._clock.now_ns() - 60 * NANOSECONDS):%H%M}00"
         until, first = min(f"{hole.to_time[:4]}00", last_closed), f"{hole.from_time[:4]}00"
         for _ in range(_MOST_BAR_PAGES):
-            rows = await self._lists.minute_bars(hole.symbol, until, market=market)
-            self._write(MINUTE_BARS_CHANNEL, hole, rows)
+            if self._stopping:
+                return
+            asking = self._lists.minute_bars(hole.symbol, until, market=market)
+            rows = await self._ask(MINUTE_BARS_CHANNEL, hole, asking)
             oldest = min((str(row.get("stck_cntg_hour", "")) for row in rows), default="")
             if not first < oldest < until:
                 return
             until = oldest
+
+    async def _ask(
+        self, channel: str, hole: Hole, asking: Awaitable[list[dict[str, str]]]
+    ) -> list[dict[str, str]]:
+        """Returns the rows of an answer once they are journaled."""
+        self._asking = True
+        try:
+            rows = await asking
+            self._write(channel, hole, rows)
+        finally:
+            self._asking = False
+        return rows
 
     def _write(self, channel: str, hole: Hole, rows: Sequence[Mapping[str, str]]) -> None:
         asked = {

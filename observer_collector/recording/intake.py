@@ -177,14 +177,19 @@ class Intake:
                 )
             ]
             sweeping = group.create_task(self.sweeper.run())
+            filling = group.create_task(self.backfiller.run()) if self._backfill else None
             connecting = group.create_task(self.connection.run())
             await stop.wait()
             planning.cancel()
             for task in helping:
                 task.cancel()
-            await asyncio.gather(
-                self.sweeper.stop(sweeping, patience_seconds=_SWEEP_SECONDS), self.connection.stop()
-            )
+            stopping = [
+                self.sweeper.stop(sweeping, patience_seconds=_SWEEP_SECONDS),
+                self.connection.stop(),
+            ]
+            if filling is not None:
+                stopping.append(self.backfiller.stop(filling, patience_seconds=_SWEEP_SECONDS))
+            await asyncio.gather(*stopping)
             await asyncio.wait([connecting], timeout=_CLOSE_SECONDS)
             for task in (connecting, beating, following):
                 task.cancel()
@@ -226,8 +231,6 @@ class Intake:
     def _beside(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yields what runs beside the intake."""
         yield self.compressor.run()
-        if self._backfill:
-            yield self.backfiller.run()
         if not self._clock.is_virtual:
             yield self.comparison.run(partial(self.recorder.control, ControlKind.CLOCK))
 
