@@ -117,6 +117,7 @@ async def verify(command: Sequence[str], *, seconds: float) -> Verification | Pr
 
 
 def _restrain(process: int) -> None:
+    # It may have ended already. Where the kernel forbids it, no limits are better than no verification.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PROCESS, process, _LOWEST_PRIORITY)
         resource.prlimit(process, resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
