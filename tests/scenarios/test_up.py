@@ -22,6 +22,18 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 SECONDS = 150
 
 
+def alive(process: psutil.Process) -> str:
+    """Returns the command of a process that still runs, and nothing for one that has ended.
+
+    Who outlives its parent is reaped by the machine's first process, and where that one is no real init
+    the entry of an ended process stays for ever.
+    """
+    try:
+        return "" if process.status() == psutil.STATUS_ZOMBIE else " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
 class Up:
     """The command, in a session of its own as in a terminal of its own."""
 
@@ -76,8 +88,10 @@ class Up:
         below = self.descendants()
         self.process.send_signal(number)
         status = self.process.wait(90)
-        _, left = psutil.wait_procs(below, timeout=60)
-        assert left == [], [" ".join(one.cmdline()) for one in left]
+        deadline = time.monotonic() + 60
+        while left := [one for one in map(alive, below) if one]:
+            assert time.monotonic() < deadline, left
+            time.sleep(0.2)
         return status
 
 
