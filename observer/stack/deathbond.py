@@ -12,8 +12,11 @@ import os
 import signal
 from collections.abc import Callable
 
+import psutil
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_KILL_SECONDS = 5.0
 
 # Loaded before any fork: the child must not import between fork and exec.
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -41,3 +44,14 @@ def adopt_orphans() -> None:
     """Makes this process the parent of every descendant whose own parent ends, so that none is lost."""
     if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def end_descendants() -> None:
+    """Kills what is still below this process: a program's own child that left its group."""
+    left = psutil.Process().children(recursive=True)
+    for process in left:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(left, timeout=_KILL_SECONDS)

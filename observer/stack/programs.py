@@ -31,6 +31,8 @@ DAEMON = "daemon"
 
 # `-P`: the working directory must not hide a package.
 _PYTHON = (sys.executable, "-P", "-m")
+# Shorter than the stack waits for any program: the keeper is to end what it keeps.
+_CODE_SERVER_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,9 @@ class Programs:
         return self._program(COLLECTOR, ("observer", "collector"), variables, self._answers(health))
 
     def code_server(self) -> Program:
-        """The code location; ready when the webserver has loaded it."""
+        """The code location under its keeper; ready when the webserver has loaded it."""
         command = (
+            "observer.stack.keeper", str(_CODE_SERVER_SECONDS), *_PYTHON,
             "dagster", "api", "grpc", "--module-name", "observer_pipeline.definitions", "--attribute", "defs",
             "--host", LOOPBACK, "--port", str(self._ports.code_server), "--location-name", LOCATION,
             # Runs are started with this very interpreter.

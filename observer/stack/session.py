@@ -11,15 +11,12 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import psutil
-
-from observer.stack.deathbond import adopt_orphans
+from observer.stack.deathbond import adopt_orphans, end_descendants
 from observer.stack.progress import Progress
 from observer.stack.stack import LocalStack
 from observer.stack.tasks import first_of
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_KILL_SECONDS = 5.0
 
 
 class Session:
@@ -60,7 +57,7 @@ class Session:
             await self._stack.stop()
         finally:
             self._stack.kill()
-            _end_descendants()
+            end_descendants()
         if self._interrupted:
             # What the interrupted work raised on its way out is no failure of its own.
             return 128 + self._received[0]
@@ -78,14 +75,3 @@ class Session:
         else:
             self._progress.say("again: ending the programs at once; PostgreSQL still stops cleanly")
             self._stack.kill()
-
-
-def _end_descendants() -> None:
-    """Ends what is still below this process: a program's own child that left its group."""
-    left = psutil.Process().children(recursive=True)
-    for process in left:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(left, timeout=_KILL_SECONDS)
