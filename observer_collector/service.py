@@ -33,11 +33,11 @@ from observer_collector.slots.rules import check_addresses, records_nxt, slot_ru
 from observer_collector.stopping import deliberate_error, unless_stopped
 from observer_core import logs
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url
-from observer_core.brokers.kis.limiter import RequestLimiter, limiter_file
 from observer_core.brokers.kis.oauth import KisOAuth
 from observer_core.brokers.kis.rest import KisRestClient
 from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.brokers.kis.transport import TIMEOUT
+from observer_core.brokers.limiter import RequestLimiter, limiter_file
 from observer_core.clock import Clock, open_clock
 from observer_core.errors import ConfigurationError
 from observer_core.market.calendar import MarketCalendar

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from observer_core.brokers.kis.oauth import KisOAuth
-from observer_core.brokers.kis.token_cache import Entry, TokenCache
 from observer_core.brokers.kis.tokens import TokenStore
+from observer_core.brokers.token_cache import Entry, TokenCache
 from observer_core.journal import sealed_segments
 from observer_core.journal.storage import SegmentStorage
 from observer_core.settings.paths import Track
@@ -301,7 +301,8 @@ async def test_no_secret_leaves_the_process(world, collector_process):
                 lambda status: status["session"]["connections"] == 2 and confirmed(41)(status)
             )
             await running.eventually(lambda status: status["counters"]["swing_rows"] > 0)
-            answers = [str(await running.get(path)) for path in ("/status", "/metrics", "/ready", "/health")]
+            paths = ("/status", "/status?format=html", "/metrics", "/ready", "/health")
+            answers = [str(await running.get(path)) for path in paths]
             assert await running.end() == 0
         cache = market.paths.token_cache
         stored = json.loads(cache.read_bytes())["entries"].popitem()[1]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from observer_contracts.evidence.runtime.observations import BrokerState
 from observer_contracts.evidence.seeing import Unseen
-from observer_core.brokers.kis.token_cache import TokenCache, fingerprint_of
+from observer_core.brokers.kis.endpoints import fingerprint_of
+from observer_core.brokers.token_cache import TokenCache
 from observer_core.clock import Clock
 from observer_core.settings import KisSettings
 

@@ -180,7 +180,7 @@ def _strays(
 
 
 def _locks(declaration: Declaration, surroundings: Surroundings) -> tuple[LockFile, ...] | Unseen:
-    from observer_core.brokers.kis.token_cache import fingerprint_of  # noqa: PLC0415 - loads the logs
+    from observer_core.brokers.kis.endpoints import fingerprint_of  # noqa: PLC0415 - loads the logs
 
     own = ""
     with suppress(ConfigurationError):

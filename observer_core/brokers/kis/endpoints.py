@@ -1,10 +1,11 @@
-"""The broker's addresses and documented rates (broker reference, sections 1 and 3.3).
+"""The broker's addresses and rates, and the name of an app key (broker reference, sections 1 and 3.3).
 
 Invariant: an address set by the operator wins over the environment's own.
 """
 
 from __future__ import annotations
 
+from observer_core.brokers.token_cache import digest
 from observer_core.settings import KisSettings
 from observer_core.settings.model import KisEnvironment
 
@@ -33,3 +34,9 @@ def websocket_url(settings: KisSettings) -> str:
 def requests_per_second(settings: KisSettings) -> float:
     """Returns how many REST requests a second all processes of an app key send together."""
     return settings.requests_per_second or settings.rate_share * _REQUESTS_PER_SECOND[settings.environment]
+
+
+def fingerprint_of(settings: KisSettings) -> str:
+    """Returns the name of an app key and its environment, in the cache and in the writer's lock."""
+    parts = (settings.environment.value, rest_url(settings), settings.app_key.get_secret_value())
+    return digest("\n".join(parts))

@@ -24,11 +24,11 @@ from observer_core.brokers.kis.catalogue import (
     MULTI_PRICE_CHANNEL,
 )
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url
-from observer_core.brokers.kis.limiter import RequestLimiter, limiter_file
 from observer_core.brokers.kis.oauth import KisOAuth
 from observer_core.brokers.kis.rest_errors import RATE_EXCEEDED, TOKEN_REFUSED
 from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.brokers.kis.transport import Answer, exchange, http_client, incomplete
+from observer_core.brokers.limiter import RequestLimiter, limiter_file
 from observer_core.clock import Clock
 from observer_core.errors import BrokerCredentialError, BrokerRetryableError, NetworkError
 from observer_core.settings import KisSettings
@@ -156,6 +156,33 @@ class KisRestClient:
             "FID_ORG_ADJ_PRC": "1" if adjusted else "0",
         }
         return (await self._get("inquire-daily-price", "FHKST01010400", params)).rows
+
+    async def daily_chart(
+        self, code: str, first: date, last: date, *, adjusted: bool = False, market: str = _KRX
+    ) -> list[dict[str, str]]:
+        """Returns the daily bars of a symbol from one day to another, newest first (broker reference, 4.7).
+
+        Args:
+            code: The symbol.
+            first: The first day.
+            last: The last day; a hundred rows are the most.
+            adjusted: Whether prices are adjusted for splits and rights.
+            market: `J` KRX, `NX` NXT, `UN` unified.
+
+        Returns:
+            Rows with open, high, low, close, volume and value; none for days without trading.
+        """
+        params = {
+            "FID_COND_MRKT_DIV_CODE": market,
+            "FID_INPUT_ISCD": code,
+            "FID_INPUT_DATE_1": f"{first:%Y%m%d}",
+            "FID_INPUT_DATE_2": f"{last:%Y%m%d}",
+            "FID_PERIOD_DIV_CODE": "D",
+            # Here 0 means adjusted; the endpoint inquire-daily-price has it the other way round.
+            "FID_ORG_ADJ_PRC": "0" if adjusted else "1",
+        }
+        name = "inquire-daily-itemchartprice"
+        return (await self._get(name, "FHKST03010100", params, block="output2")).rows
 
     async def volatility_interruptions(self, day: date) -> list[dict[str, str]]:
         """Returns the volatility interruptions of a day, both markets (broker reference, 4.16)."""

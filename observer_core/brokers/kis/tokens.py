@@ -15,10 +15,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from observer_core.brokers.kis.endpoints import fingerprint_of
 from observer_core.brokers.kis.oauth import IssuedCredential, KisOAuth
 from observer_core.brokers.kis.rest_errors import TOKEN_TOO_OFTEN, broker_error
-from observer_core.brokers.kis.token_cache import Entry, Failure, TokenCache, digest, fingerprint_of
 from observer_core.brokers.kis.transport import NotConnectedError
+from observer_core.brokers.token_cache import Entry, Failure, TokenCache, digest
 from observer_core.clock import KST, Clock
 from observer_core.errors import BrokerError, BrokerRetryableError, ConfigurationError, ExternalError
 from observer_core.logs import hide, logger
@@ -162,13 +163,13 @@ class TokenStore:
         return TokenState(self.fingerprint, entry.issued_at, entry.expires_at)
 
     async def _obtain(self, credential: _Credential, *, refused: SecretStr | None) -> SecretStr:
-        entry = self._without(self._cache.read(credential.name), refused)
+        entry = self._cache.read(credential.name).without(refused)
         if entry.value is not None and self._is_fresh(entry):
             return entry.value
         self._require_keys()
         async with self._cache.locked():
             # Another process may have renewed it while this one waited for the lock.
-            entry = self._without(self._cache.read(credential.name), refused)
+            entry = self._cache.read(credential.name).without(refused)
             if entry.value is not None and self._is_fresh(entry):
                 return entry.value
             try:
@@ -250,11 +251,3 @@ class TokenStore:
 
     def _is_alive(self, entry: Entry) -> bool:
         return entry.expires_at is not None and self._clock.now() < entry.expires_at
-
-    @staticmethod
-    def _without(entry: Entry, refused: SecretStr | None) -> Entry:
-        if refused is None or entry.value is None:
-            return entry
-        if entry.value.get_secret_value() != refused.get_secret_value():
-            return entry
-        return replace(entry, value=None, refused=digest(refused.get_secret_value()))

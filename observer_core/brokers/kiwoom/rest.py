@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
-from observer_core.brokers.kis.limiter import RequestLimiter, limiter_file
 from observer_core.brokers.kiwoom.answers import RATE_EXCEEDED, TOKEN_REFUSED, Answer, incomplete
 from observer_core.brokers.kiwoom.stocks import MarketCode
 from observer_core.brokers.kiwoom.tokens import KiwoomTokens
 from observer_core.brokers.kiwoom.transport import exchange, http_client
+from observer_core.brokers.limiter import RequestLimiter, limiter_file
 from observer_core.clock import Clock
 from observer_core.errors import BrokerCredentialError, BrokerRetryableError
 from observer_core.settings import KiwoomSettings

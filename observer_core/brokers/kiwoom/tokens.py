@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
-from observer_core.brokers.kis.token_cache import Entry, Failure, TokenCache, digest
 from observer_core.brokers.kiwoom.answers import broker_error, incomplete
 from observer_core.brokers.kiwoom.transport import exchange, rest_url
+from observer_core.brokers.token_cache import Entry, Failure, TokenCache, digest
 from observer_core.clock import KST, Clock
 from observer_core.errors import BrokerError, BrokerRetryableError, ConfigurationError
 from observer_core.logs import hide
@@ -81,12 +81,12 @@ class KiwoomTokens:
                 "KIWOOM_APP_KEY or KIWOOM_APP_SECRET is not set.",
                 remedy="Set both, or leave this source of symbols out.",
             )
-        entry = self._without(self._cache.read(_KIND), refused)
+        entry = self._cache.read(_KIND).without(refused)
         if entry.value is not None and self._is_fresh(entry):
             return entry.value
         async with self._cache.locked():
             # Another process may have renewed it while this one waited for the lock.
-            entry = self._without(self._cache.read(_KIND), refused)
+            entry = self._cache.read(_KIND).without(refused)
             if entry.value is not None and self._is_fresh(entry):
                 return entry.value
             return await self._renew(entry)
@@ -155,11 +155,3 @@ class KiwoomTokens:
 
     def _is_fresh(self, entry: Entry) -> bool:
         return entry.expires_at is not None and self._clock.now() < entry.expires_at - RENEW_AHEAD
-
-    @staticmethod
-    def _without(entry: Entry, refused: SecretStr | None) -> Entry:
-        if refused is None or entry.value is None:
-            return entry
-        if entry.value.get_secret_value() != refused.get_secret_value():
-            return entry
-        return replace(entry, value=None, refused=digest(refused.get_secret_value()))

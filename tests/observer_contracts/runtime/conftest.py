@@ -22,7 +22,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from observer.stack.postgres import PostgresServer
-from observer_core.brokers.kis.token_cache import Entry, TokenCache, fingerprint_of
+from observer_core.brokers.kis.endpoints import fingerprint_of
+from observer_core.brokers.token_cache import Entry, TokenCache
 from observer_core.settings import KisSettings, Paths, PathSettings
 from observer_core.warehouse import connect, migrate
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from observer_core.brokers.kis.token_cache import Entry, Failure
+from observer_core.brokers.token_cache import Entry, Failure
 
 MOUNTS = "/opt/platform/runtime/observer"
 POD = "Pod/observer-77cf5f5949-mxcpm"

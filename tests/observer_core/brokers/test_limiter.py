@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url, websocket_url
-from observer_core.brokers.kis.limiter import RequestLimiter
+from observer_core.brokers.limiter import RequestLimiter
 from observer_core.clock import KST, StepClock
 from observer_core.errors import StorageError
 from observer_core.settings import KisSettings
@@ -129,7 +129,7 @@ async def test_a_folder_that_takes_no_file_is_named(tmp_path):
 CLIENT = """
 import asyncio, sys, time
 from pathlib import Path
-from observer_core.brokers.kis.limiter import RequestLimiter
+from observer_core.brokers.limiter import RequestLimiter
 from observer_core.clock import RealClock
 
 async def main():

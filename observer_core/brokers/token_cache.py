@@ -15,18 +15,16 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from observer_core.brokers.kis.endpoints import rest_url
 from observer_core.errors import ConfigurationError, LockHeldError, StorageError
 from observer_core.files import write_atomically
 from observer_core.logs import hide, logger
-from observer_core.settings import KisSettings
 
 _FORMAT = 1
 _MODE = 0o600
@@ -66,16 +64,18 @@ class Entry:
     failure: Failure | None = None
     refused: str | None = None
 
+    def without(self, refused: SecretStr | None) -> Entry:
+        """Returns the entry as it is once the broker has not accepted a value."""
+        if refused is None or self.value is None:
+            return self
+        if self.value.get_secret_value() != refused.get_secret_value():
+            return self
+        return replace(self, value=None, refused=digest(refused.get_secret_value()))
+
 
 def digest(text: str) -> str:
     """Returns a name for a secret that does not reveal it."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def fingerprint_of(settings: KisSettings) -> str:
-    """Returns the name of an app key and its environment, in the cache and in the writer's lock."""
-    parts = (settings.environment.value, rest_url(settings), settings.app_key.get_secret_value())
-    return digest("\n".join(parts))
 
 
 class TokenCache:
