@@ -55,6 +55,9 @@ class Broker:
             ),
             faults=FaultBook(clock.now_ns),
             credentials=Credentials(
-                settings.app_key.get_secret_value(), settings.app_secret.get_secret_value(), settings.seed
+                settings.app_key.get_secret_value(),
+                settings.app_secret.get_secret_value(),
+                settings.seed,
+                reserve=settings.reserve,
             ),
         )

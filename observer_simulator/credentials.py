@@ -50,10 +50,11 @@ TOKEN_TOO_SOON = Refusal(403, "EGW00133", "접근토큰 발급 잠시 후 다시
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A token or approval key with its life, in nanoseconds since the Unix epoch."""
+    """A token or approval key with its life, in nanoseconds since the Unix epoch, and whose it is."""
 
     value: str
     issued_ns: int
+    app_key: str = ""
 
     @property
     def expires_ns(self) -> int:
@@ -69,17 +70,20 @@ class _Memory:
 
 
 class Credentials:
-    """The desk that issues and checks them, for one app key.
+    """The desk that issues and checks them, for one app key and a second one that opens sessions.
 
     Args:
         app_key: The app key that is let in.
         app_secret: Its secret.
         seed: Seed of what is issued.
+        reserve: A second app key and its secret; None where there is none.
     """
 
-    def __init__(self, app_key: str, app_secret: str, seed: int) -> None:
-        self._app_key = app_key
-        self._app_secret = app_secret
+    def __init__(
+        self, app_key: str, app_secret: str, seed: int, *, reserve: tuple[str, str] | None = None
+    ) -> None:
+        self.app_key = app_key
+        self._secrets = {app_key: app_secret} | ({} if reserve is None else dict([reserve]))
         self._seed = seed
         self._memory = _Memory()
 
@@ -87,11 +91,11 @@ class Credentials:
         """Returns why a pair of app key and secret is refused, or None."""
         if not app_key:
             return NO_APP_KEY
-        if app_key != self._app_key:
+        if app_key not in self._secrets:
             return BAD_APP_KEY
         if not app_secret:
             return NO_APP_SECRET
-        return None if app_secret == self._app_secret else BAD_APP_SECRET
+        return None if app_secret == self._secrets[str(app_key)] else BAD_APP_SECRET
 
     def token(self, now_ns: int) -> Issued | Refusal:
         """Issues a token, or the same one within six hours of its issue; one answer a minute."""
@@ -105,13 +109,13 @@ class Credentials:
         memory.tokens.append(Issued(self._token_text(now_ns), now_ns))
         return memory.tokens[-1]
 
-    def approval(self, now_ns: int) -> Issued:
-        """Issues an approval key; earlier ones stay valid until they expire."""
+    def approval(self, now_ns: int, app_key: str = "") -> Issued:
+        """Issues an approval key of an app key; earlier ones stay valid until they expire."""
         memory = self._memory
         memory.issued += 1
         value = uuid.UUID(bytes=digest(self._seed, "approval", memory.issued, now_ns), version=4)
         memory.approvals = [known for known in memory.approvals if known.expires_ns > now_ns]
-        memory.approvals.append(Issued(str(value), now_ns))
+        memory.approvals.append(Issued(str(value), now_ns, app_key))
         return memory.approvals[-1]
 
     def check_token(self, value: str, now_ns: int) -> Refusal | None:
@@ -121,9 +125,10 @@ class Credentials:
             return BAD_TOKEN
         return None if now_ns < known.expires_ns else EXPIRED_TOKEN
 
-    def approves(self, value: str, now_ns: int) -> bool:
-        """Returns whether an approval key opens a session."""
-        return any(known.value == value and now_ns < known.expires_ns for known in self._memory.approvals)
+    def approved(self, value: str, now_ns: int) -> str | None:
+        """Returns the app key whose session an approval key opens; None where it opens none."""
+        valid = (known for known in self._memory.approvals if now_ns < known.expires_ns)
+        return next((known.app_key for known in valid if known.value == value), None)
 
     def revoke(self, value: object) -> bool:
         """Forgets a token; returns whether there was one."""

@@ -56,6 +56,14 @@ class SimulatorSettings(SettingsGroup):
     app_secret: SecretStr = setting(
         "OBSERVER_SIMULATOR_APP_SECRET", SecretStr(SIMULATED_APP_SECRET), "Its secret, 180 characters."
     )
+    reserve_app_key: SecretStr = setting(
+        "OBSERVER_SIMULATOR_RESERVE_APP_KEY",
+        SecretStr(""),
+        "A second app key, with a session of its own; none where empty.",
+    )
+    reserve_app_secret: SecretStr = setting(
+        "OBSERVER_SIMULATOR_RESERVE_APP_SECRET", SecretStr(""), "Its secret, 180 characters."
+    )
     kiwoom_app_key: SecretStr = setting(
         "OBSERVER_SIMULATOR_KIWOOM_APP_KEY",
         SecretStr(SIMULATED_KIWOOM_APP_KEY),
@@ -89,6 +97,11 @@ class SimulatorSettings(SettingsGroup):
         False,
         "1: the cumulative figures begin anew in the after-market.",
     )
+    daily_includes_after_market: bool = setting(
+        "OBSERVER_SIMULATOR_DAILY_INCLUDES_AFTER_MARKET",
+        True,
+        "0: the daily figures of the KRX end with the closing price, without its after-market.",
+    )
     keep_alive_seconds: float = setting(
         "OBSERVER_SIMULATOR_KEEP_ALIVE_SECONDS", 110.0, "Seconds of the clock between two PINGPONG.", gt=0
     )
@@ -112,6 +125,12 @@ class SimulatorSettings(SettingsGroup):
         if len(value.get_secret_value()) != _APP_SECRET_LENGTH:
             raise ValueError(f"an app secret has {_APP_SECRET_LENGTH} characters")
         return value
+
+    @property
+    def reserve(self) -> tuple[str, str] | None:
+        """The second app key and its secret; None where there is none."""
+        key = self.reserve_app_key.get_secret_value()
+        return (key, self.reserve_app_secret.get_secret_value()) if key else None
 
     @field_validator("trade_width")
     @classmethod

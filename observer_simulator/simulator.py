@@ -71,7 +71,13 @@ class Simulator:
 
     def environment(self) -> dict[str, str]:
         """Returns the variables with which a client finds this broker and is let in."""
-        return {
+        reserve = self._settings.reserve
+        spare = (
+            {}
+            if reserve is None
+            else {"KIS_RESERVE_APP_KEY": reserve[0], "KIS_RESERVE_APP_SECRET": reserve[1]}
+        )
+        return spare | {
             "KIS_REST_URL": self.rest_url,
             "KIS_WEBSOCKET_URL": self.websocket_url,
             "KIS_MASTER_URL": self.master_url,

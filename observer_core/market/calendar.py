@@ -52,6 +52,27 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class NxtHours:
+    """The sessions of NXT on one trading day, Korean time (broker reference, 8.1 and 8.2).
+
+    Attributes:
+        pre_from: The pre-market begins; None on a day with shifted hours, which has none.
+        pre_to: It ends.
+        main_from: The main market begins, half a minute after the KRX.
+        main_to: It ends: NXT has no closing auction.
+        after_from: Trades of the after-market begin; its orders are taken in from the close on.
+        after_to: It ends.
+    """
+
+    pre_from: time | None
+    pre_to: time | None
+    main_from: time
+    main_to: time
+    after_from: time
+    after_to: time
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """The hours of one trading day, Korean time.
 
@@ -65,8 +86,7 @@ class Session:
         off_hours_to: They end.
         after_market_from: The KRX after-market begins; None before 2026-09-14.
         after_market_to: It ends.
-        nxt_from: The first session of NXT begins; None before NXT existed.
-        nxt_to: The last session of NXT ends.
+        nxt: The sessions of NXT; None before NXT existed.
         remark: Why the hours are special; empty on a normal day.
     """
 
@@ -79,9 +99,18 @@ class Session:
     off_hours_to: time
     after_market_from: time | None
     after_market_to: time | None
-    nxt_from: time | None
-    nxt_to: time | None
+    nxt: NxtHours | None
     remark: str = ""
+
+    @property
+    def nxt_from(self) -> time | None:
+        """When the first session of NXT begins; None before NXT existed."""
+        return None if self.nxt is None else self.nxt.pre_from or self.nxt.main_from
+
+    @property
+    def nxt_to(self) -> time | None:
+        """When the last session of NXT ends; None before NXT existed."""
+        return None if self.nxt is None else self.nxt.after_to
 
     def at(self, moment: time) -> datetime:
         """Returns a time of this day as an instant."""
@@ -111,6 +140,13 @@ class Session:
             if moment < self.after_market_to:
                 return Phase.AFTER_MARKET
         return Phase.CLOSED
+
+
+_NORMAL_NXT = NxtHours(time(8), time(8, 50), time(9, 0, 30), time(15, 20), time(15, 40), time(20))
+_LATE_NXT = NxtHours(None, None, time(10, 0, 30), time(15, 20), time(15, 40), time(20))
+# One source has the after-market from 16:30, another its trades from 16:40: ten minutes of order intake, as
+# on other days.
+_EXAM_DAY_NXT = NxtHours(None, None, time(10), time(16, 20), time(16, 40), time(20))
 
 
 class NotATradingDayError(ValueError):
@@ -185,16 +221,16 @@ def _session(day: date, *, first_of_year: bool) -> Session:
         return Session(
             day, time(9, 30), time(10), time(16, 20), time(16, 30), time(16, 40), time(17),
             time(17) if after_market else None, time(20) if after_market else None,
-            time(10) if nxt else None, time(20) if nxt else None, "university entrance exam",
+            _EXAM_DAY_NXT if nxt else None, "university entrance exam",
         )  # fmt: skip
     if first_of_year:
         return Session(
             day, time(9, 30), time(10), time(15, 20), time(15, 30), time(15, 40), time(16),
             time(16) if after_market else None, time(20) if after_market else None,
-            time(10) if nxt else None, time(20) if nxt else None, "first trading day of the year",
+            _LATE_NXT if nxt else None, "first trading day of the year",
         )  # fmt: skip
     return Session(
         day, time(8, 30), time(9), time(15, 20), time(15, 30), time(15, 40), time(16),
         time(16) if after_market else None, time(20) if after_market else None,
-        time(8) if nxt else None, time(20) if nxt else None,
+        _NORMAL_NXT if nxt else None,
     )  # fmt: skip

@@ -38,7 +38,8 @@ async def failing_answer(faults: FaultBook, request: web.Request) -> web.StreamR
         return _plain(500, "text/plain", "")
     if path == _TOKEN_PATH and faults.strikes(Kind.TOKEN_STORM, path=path):
         return oauth_refusal(TOKEN_TOO_SOON)
-    status = faults.strikes(Kind.REST_STATUS, path=path)
+    # A request for many symbols fails as a whole for one of them.
+    status = faults.strikes(Kind.REST_STATUS, path=path, asked=frozenset(request.query.values()))
     if status is not None:
         return _refused(status, path)
     body = faults.strikes(Kind.REST_BODY, path=path)

@@ -6,7 +6,7 @@ had, so that the same requests break the same frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from random import Random
 from typing import Any
 
@@ -42,15 +42,26 @@ class FaultBook:
             if fault.kind in kinds and fault.lasts_at(now_ns):
                 yield fault
 
-    def strikes(self, kind: Kind, *, channel: str = "", symbol: str = "", path: str = "") -> Fault | None:
-        """Returns the fault that happens at a chance, and counts it; None where none does."""
+    def strikes(
+        self, kind: Kind, *, channel: str = "", symbol: str = "", path: str = "", asked: Container[str] = ()
+    ) -> Fault | None:
+        """Returns the fault that happens at a chance, and counts it; None where none does.
+
+        Args:
+            kind: What goes wrong.
+            channel: Channel of a frame or registration.
+            symbol: Symbol of it.
+            path: Path of a request.
+            asked: What a request asks for: a fault of a symbol happens where it is among it.
+        """
         if not self._faults:
             return None
         now_ns = self._now_ns()
         for fault, random in self._faults:
             if fault.kind is not kind or not fault.lasts_at(now_ns) or fault.path not in path:
                 continue
-            if fault.concerns(channel, symbol) and (fault.share >= 1.0 or random.random() < fault.share):
+            among = next((one for one in fault.symbols if one in asked), symbol)
+            if fault.concerns(channel, among) and (fault.share >= 1.0 or random.random() < fault.share):
                 fault.fired += 1
                 return fault
         return None

@@ -36,12 +36,14 @@ class Kind(StrEnum):
         WIDTH: Records have another number of values.
         UNKNOWN_CHANNEL: Frames come on a channel that nobody has registered.
         CLOCK_SKEW: The broker's own time is wrong.
-        REST_STATUS: Requests are answered with a status and a code.
+        REST_STATUS: Requests, or those that ask for some symbols, are answered with a status and a code.
         REST_BODY: Requests are answered with something that is no answer.
         REST_DROP: Requests are answered by the end of the connection.
         REST_DELAY: Requests are answered late, in real time.
         TOKEN_STORM: Every token request is refused as too early.
         TOKEN_DEAD: Tokens that were issued are not accepted.
+        SLOW_READER: The client takes few bytes a second; a broker with no patience ends the connection, or
+            throws away what has waited longest.
     """
 
     CLOSE = "close"
@@ -66,6 +68,7 @@ class Kind(StrEnum):
     REST_DELAY = "rest_delay"
     TOKEN_STORM = "token_storm"
     TOKEN_DEAD = "token_dead"
+    SLOW_READER = "slow_reader"
 
 
 # These happen at an instant; all others last.
@@ -95,7 +98,9 @@ class Fault:
         code: Code of a refusal, or of a REST answer.
         status: HTTP status.
         values: Values of a record.
-        bytes: Size of a batch.
+        bytes: Size of a batch, or of what may wait for a slow reader.
+        rate: Bytes a second of the clock that a slow reader takes.
+        drop: Whether what waits beyond `bytes` is thrown away instead of the connection broken.
         seconds_off: Skew of the clock, or delay of an answer in real seconds.
         path: Only requests whose path contains it.
         body: The answer, as it is sent.
@@ -115,6 +120,8 @@ class Fault:
     status: int = 500
     values: int = 0
     bytes: int = 65_536
+    rate: int = 0
+    drop: bool = False
     seconds_off: float = 0.0
     path: str = ""
     body: str = ""

@@ -54,13 +54,19 @@ class DayOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Maker:
-    """The fixed facts of the day while its parts are drawn."""
+class Maker:
+    """The fixed facts of the day while its parts are drawn; it draws any continuous session or auction."""
 
     order: DayOrder
     rng: np.random.Generator
     lowest: int
     highest: int
+
+    @classmethod
+    def of(cls, order: DayOrder, rng: np.random.Generator) -> Maker:
+        """Returns the maker of an order, within the limits of its day."""
+        lower, upper = order.figures.limits
+        return cls(order, rng, rung_of(lower), rung_of(upper))
 
     def auction_quotes(self, moment: Moment, start_ns: int, end_ns: int, price: int, volume: int) -> Part:
         """The books of an auction: expected price and volume approach the result."""
@@ -166,7 +172,7 @@ def make_tape(order: DayOrder, rng: np.random.Generator) -> Tape:
     lower, upper = order.figures.limits
     parts: list[Part] = []
     if order.trades:
-        maker = _Maker(order, rng, rung_of(lower), rung_of(upper))
+        maker = Maker.of(order, rng)
         counts = schedule.split_trades(order.trades, after_market=order.after_market, rng=rng)
         volumes = schedule.split_volume(order.figures.volume, counts)
         parts = [part for part in _parts(maker, counts, volumes) if len(part.time)]
@@ -184,7 +190,7 @@ def make_tape(order: DayOrder, rng: np.random.Generator) -> Tape:
     )
 
 
-def _parts(maker: _Maker, counts: Split, volumes: Split) -> list[Part]:
+def _parts(maker: Maker, counts: Split, volumes: Split) -> list[Part]:
     session, figures, rng = maker.order.session, maker.order.figures, maker.rng
     opens_ns = _random_end(time_of_day_ns(session.opens), rng)
     closes_ns = _random_end(time_of_day_ns(session.closes), rng)
@@ -205,7 +211,7 @@ def _parts(maker: _Maker, counts: Split, volumes: Split) -> list[Part]:
     return parts + _after_close(maker, counts, volumes)
 
 
-def _continuous(maker: _Maker, open_price: int, opens_ns: int, count: int, volume: int) -> Part:
+def _continuous(maker: Maker, open_price: int, opens_ns: int, count: int, volume: int) -> Part:
     figures, session = maker.order.figures, maker.order.session
     sizes, progress = maker.draw_states(count)
     times = schedule.session_times(progress, opens_ns, time_of_day_ns(session.closing_auction_from))
@@ -213,7 +219,7 @@ def _continuous(maker: _Maker, open_price: int, opens_ns: int, count: int, volum
     return maker.two_sided(Moment.CONTINUOUS, sizes, times, path, volume)
 
 
-def _after_close(maker: _Maker, counts: Split, volumes: Split) -> list[Part]:
+def _after_close(maker: Maker, counts: Split, volumes: Split) -> list[Part]:
     session, figures = maker.order.session, maker.order.figures
     start_ns, end_ns = time_of_day_ns(session.off_hours_from), time_of_day_ns(session.off_hours_to)
     price = figures.close_price
@@ -227,7 +233,7 @@ def _after_close(maker: _Maker, counts: Split, volumes: Split) -> list[Part]:
     return parts
 
 
-def _opening_price(maker: _Maker) -> int:
+def _opening_price(maker: Maker) -> int:
     figures = maker.order.figures
     gap = 0.4 * np.log(figures.close_price / figures.base_price)
     drawn = gap + 0.3 * figures.volatility * maker.rng.standard_normal()

@@ -62,12 +62,12 @@ def states_of(parts: Sequence[Part]) -> States:
         ask=_joined([part.ask for part in parts]).astype(np.int32),
         first_trade=np.concatenate(([0], np.cumsum(counts))).astype(np.int32),
         expected_price=_joined([part.expected_price for part in parts]).astype(np.int32),
-        expected_volume=_carried(expected_volume),
+        expected_volume=carried(expected_volume),
     )
 
 
-def _carried(values: Integers) -> Integers:
-    """Fills each zero with the last value before it."""
+def carried(values: Integers) -> Integers:
+    """Returns values in which each zero has become the last value before it."""
     last = np.maximum.accumulate(np.where(values > 0, np.arange(len(values)), 0))
     return values[last]
 
@@ -84,11 +84,26 @@ def trades_of(parts: Sequence[Part], *, restarts: bool) -> Trades:
     volume = _joined([part.volume for part in parts])
     side = _joined([part.side for part in parts])
     after = sum(len(part.price) for part in parts if part.moment is Moment.AFTER_MARKET)
-    cuts = [0, len(price) - after, len(price)] if restarts else [0, len(price)]
+    cuts = (0, len(price) - after, len(price)) if restarts else (0, len(price))
+    return figures_of(np.repeat(np.arange(len(sizes)), sizes), price, volume, side, cuts=cuts)
+
+
+def figures_of(
+    state: Integers, price: Integers, volume: Integers, side: Integers, *, cuts: Sequence[int]
+) -> Trades:
+    """Returns trades with the figures of the day after each.
+
+    Args:
+        state: Index of the state of each.
+        price: KRW of each.
+        volume: Shares of each.
+        side: `Side` of each.
+        cuts: Where the figures begin, begin anew, and end, as numbers of trades.
+    """
     running = [_running(price, volume, side, first, end) for first, end in pairwise(cuts)]
     joined = [np.concatenate(columns) for columns in zip(*running, strict=True)]
     return Trades(
-        np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),
+        state.astype(np.int32),
         price,
         volume,
         side.astype(np.int8),

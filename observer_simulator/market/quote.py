@@ -17,6 +17,7 @@ from observer_simulator.market.book import books
 from observer_simulator.market.ladder import PRICES
 from observer_simulator.market.market import Market
 from observer_simulator.market.tape import Moment, Tape
+from observer_simulator.market.venue import Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ def midnight_ns(midnight: datetime) -> int:
     return int(midnight.timestamp()) * NANOSECONDS
 
 
-def quote(market: Market, code: str, instant_ns: int) -> Quote:
-    """Returns what the market shows of a symbol at an instant.
+def quote(market: Market, code: str, instant_ns: int, venue: Venue = Venue.KRX) -> Quote:
+    """Returns what an exchange, or both, shows of a symbol at an instant.
 
     Raises:
         KeyError: Nothing with this code is listed.
@@ -84,9 +85,9 @@ def quote(market: Market, code: str, instant_ns: int) -> Quote:
     midnight, time_ns = day_time(instant_ns)
     day = midnight.date()
     if not market.calendar.is_trading_day(day):
-        tape = market.tape(code, market.calendar.previous_trading_day(day))
+        tape = market.tape(code, market.calendar.previous_trading_day(day), venue)
         return _at_state(tape, len(tape.states) - 1)
-    tape = market.tape(code, day)
+    tape = market.tape(code, day, venue)
     return _at_state(tape, tape.states_until(time_ns) - 1)
 
 

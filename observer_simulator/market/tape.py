@@ -31,6 +31,7 @@ class Moment(IntEnum):
     CLOSING_AUCTION = 2
     OFF_HOURS_CLOSE = 3
     AFTER_MARKET = 4
+    PRE_MARKET = 5
 
 
 class Side(IntEnum):

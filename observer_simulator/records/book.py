@@ -1,11 +1,14 @@
-"""H0STASP0: book records (broker reference, 7.1, values 0 to 62)."""
+"""H0STASP0, H0NXASP0 and H0UNASP0: book records (broker reference, 7.1).
+
+Invariant: values 0 to 58 are the same in all three; what follows is the channel's own.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from observer_simulator.market.book import books
-from observer_simulator.market.ladder import Integers
+from observer_simulator.market.ladder import PRICES, Integers
 from observer_simulator.market.tape import Moment, Tape
 from observer_simulator.records.common import MARKET_CLASS, base_signs, decimals, digits, rows
 
@@ -25,7 +28,69 @@ def book_records(tape: Tape, first: int, end: int, *, width: int) -> list[str]:
     return rows(_columns(tape, first, end), width)
 
 
+def nxt_book_records(tape: Tape, krx: Tape, first: int, end: int, *, width: int) -> list[str]:
+    """Returns the records of NXT's states, as `book_records` does.
+
+    Args:
+        tape: The symbol's day on NXT.
+        krx: Its day on the KRX, whose midpoint stands in the record too.
+        first: First state.
+        end: One after the last state.
+        width: Values of a record.
+    """
+    return rows([*_common(tape, first, end), *_midpoints(tape, (krx, tape), first, end)], width)
+
+
+def unified_book_records(tape: Tape, krx: Tape, nxt: Tape, first: int, end: int, *, width: int) -> list[str]:
+    """Returns the records of both exchanges' states, as `book_records` does.
+
+    Args:
+        tape: The symbol's day on both.
+        krx: Its day on the KRX.
+        nxt: Its day on NXT.
+        first: First state.
+        end: One after the last state.
+        width: Values of a record.
+    """
+    columns = [*_common(tape, first, end), *_midpoints(tape, (krx, nxt), first, end)]
+    # 65 antc_exch_cls_code: NXT has no auctions, so an expected price is that of the KRX, 1.
+    return rows([*columns, [1] * (end - first)], width)
+
+
+def _midpoints(tape: Tape, exchanges: tuple[Tape, Tape], first: int, end: int) -> list[list[object]]:
+    """Returns values 59 to 64: price, quantity and side at the midpoint of the KRX, then of NXT."""
+    times, zeros = tape.states.time[first:end], [0] * (end - first)
+    columns: list[list[object]] = []
+    for exchange in exchanges:
+        columns += [_midpoint(exchange, times).tolist(), [*zeros], [*zeros]]
+    return columns
+
+
+def _midpoint(tape: Tape, times: Integers) -> Integers:
+    """Returns the midpoint of a tape at times of its day; 0 before its first state."""
+    if not len(tape.states):
+        return np.zeros(len(times), dtype=np.int64)
+    last = np.searchsorted(tape.states.time, times, side="right") - 1
+    middle = (PRICES[tape.states.ask[last]] + PRICES[tape.states.bid[last]]) // 2
+    return np.where(last >= 0, middle, 0)
+
+
 def _columns(tape: Tape, first: int, end: int) -> list[list[object]]:
+    """Returns the 63 values of the KRX."""
+    zeros = [0] * (end - first)
+    middle = _midpoint(tape, tape.states.time[first:end])
+    moments = [Moment(value) for value in tape.states.moment[first:end].tolist()]
+    return [
+        *_common(tape, first, end),
+        middle.tolist(),  # 59 mid_prc
+        [*zeros],  # 60 midp_total_rsqn
+        [*zeros],  # 61 midp_cls_code
+        [MARKET_CLASS[moment] for moment in moments],  # 62 market_cls_code
+    ]
+
+
+def _common(tape: Tape, first: int, end: int) -> list[list[object]]:
+    """Returns values 0 to 58."""
     count = end - first
     # One state more at the front: a record carries the change since the book before.
     front = min(first, 1)
@@ -53,10 +118,6 @@ def _columns(tape: Tape, first: int, end: int) -> list[list[object]]:
         zeros,  # 56 ovtm_total_askp_icdc
         zeros,  # 57 ovtm_total_bidp_icdc
         zeros,  # 58 stck_deal_cls_code: retired
-        ((book.ask_prices[front:, 0] + book.bid_prices[front:, 0]) // 2).tolist(),  # 59 mid_prc
-        zeros,  # 60 midp_total_rsqn
-        zeros,  # 61 midp_cls_code
-        [MARKET_CLASS[moment] for moment in moments],  # 62 market_cls_code
     ]
     return columns
 

@@ -17,6 +17,7 @@ from observer_simulator.market.ladder import Integers
 from observer_simulator.market.tape import Moment
 
 TRADE_WIDTH, BOOK_WIDTH = 47, 63
+NXT_BOOK_WIDTH, UNIFIED_BOOK_WIDTH = 65, 66
 _OLDER_TRADE_WIDTH, _OLDER_BOOK_WIDTH, _OLDEST_BOOK_WIDTH = 46, 62, 59
 # The midpoint block came between late 2024 and 2026-06, probably in this winter (reference, 0.2).
 _MIDPOINT_SINCE = date(2026, 1, 1)
@@ -30,6 +31,7 @@ MARKET_CLASS = {
     Moment.CLOSING_AUCTION: 2,
     Moment.OFF_HOURS_CLOSE: 5,
     Moment.AFTER_MARKET: 3,
+    Moment.PRE_MARKET: 1,
 }
 
 
@@ -43,6 +45,16 @@ def book_width(day: date) -> int:
     if day >= AFTER_MARKET_SINCE:
         return BOOK_WIDTH
     return _OLDER_BOOK_WIDTH if day >= _MIDPOINT_SINCE else _OLDEST_BOOK_WIDTH
+
+
+def nxt_book_width(_day: date) -> int:
+    """Returns the values of a book record of NXT."""
+    return NXT_BOOK_WIDTH
+
+
+def unified_book_width(day: date) -> int:
+    """Returns the values of a book record of both exchanges on a day."""
+    return UNIFIED_BOOK_WIDTH if day >= AFTER_MARKET_SINCE else NXT_BOOK_WIDTH
 
 
 def fit(record: str, known: int, width: int) -> str:

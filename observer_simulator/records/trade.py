@@ -1,4 +1,4 @@
-"""H0STCNT0: trade records (broker reference, 7.1, values 0 to 46)."""
+"""H0STCNT0, H0NXCNT0 and H0UNCNT0: trade records, in one order (broker reference, 7.1, values 0 to 46)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from observer_simulator.market.tape import Moment, Tape
 from observer_simulator.records.common import MARKET_CLASS, base_signs, decimals, digits, rows, signs
 
 # NEW_MKOP_CLS_CODE: 20 in session, 31 after close at the closing price. The value of the after-market
-# is not published; 30 is "after close, normal" by its two digits.
-_OPERATION = {Moment.CONTINUOUS: 20, Moment.OFF_HOURS_CLOSE: 31, Moment.AFTER_MARKET: 30}
+# is not published; 30 is "after close, normal" by its two digits, and 10 "before open, normal".
+_OPERATION = {
+    Moment.PRE_MARKET: 10,
+    Moment.CONTINUOUS: 20,
+    Moment.OFF_HOURS_CLOSE: 31,
+    Moment.AFTER_MARKET: 30,
+}
 
 
 def trade_records(tape: Tape, first: int, end: int, *, yesterday: Tape | None, width: int) -> list[str]:

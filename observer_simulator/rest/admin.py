@@ -20,6 +20,7 @@ from observer_simulator.faults.model import FaultError, read_fault
 from observer_simulator.market.interruptions import Interruption
 from observer_simulator.market.quote import day_time, midnight_ns
 from observer_simulator.market.tape import Tape, totals
+from observer_simulator.market.venue import Venue
 from observer_simulator.rest.answers import plain
 from observer_simulator.websocket.server import WebsocketSide
 
@@ -58,7 +59,7 @@ class Admin:
     async def tape(self, request: web.Request) -> web.Response:
         """What a symbol traded, whether or not anybody listened.
 
-        Query, all optional: `day=YYYY-MM-DD` (the present day), and one of
+        Query, all optional: `day=YYYY-MM-DD` (the present day), `venue=J`, `NX` or `UN`, and one of
         `from=HHMMSS` and `to=HHMMSS`: trades at or after the first second and before the second;
         `after_ns` and `until_ns`: trades after the first instant, up to and including the second;
         `after_cumulative` and `until_cumulative`: trades after the first cumulative volume of the day,
@@ -67,7 +68,7 @@ class Admin:
         symbol, query = request.match_info["symbol"], request.query
         try:
             day = date.fromisoformat(query["day"]) if "day" in query else self._clock.now().date()
-            tape = self._market.tape(symbol, day)
+            tape = self._market.tape(symbol, day, Venue(query.get("venue", Venue.KRX)))
             first, end = self._bounds(tape, dict(query))
         except (KeyError, ValueError, NotATradingDayError, ConfigurationError) as error:
             return plain({"error": f"No tape of {symbol}: {error}"}, status=404, outcome="404")

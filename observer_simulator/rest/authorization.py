@@ -71,7 +71,7 @@ class Authorization:
         now_ns = self._clock.now_ns()
         if not self._approvals.passes(now_ns):
             return oauth_refusal(TOO_MANY_REQUESTS)
-        return plain({"approval_key": self._credentials.approval(now_ns).value})
+        return plain({"approval_key": self._credentials.approval(now_ns, str(body.get("appkey"))).value})
 
     async def revoke(self, request: web.Request) -> web.Response:
         """Revokes an access token; its code is a number."""

@@ -18,11 +18,11 @@ from observer_simulator.market.book import books
 from observer_simulator.market.market import Market
 from observer_simulator.market.quote import day_time
 from observer_simulator.market.tape import Tape
+from observer_simulator.market.venue import Venue, venue_of
 from observer_simulator.rest.answers import envelope, quote_refusal
 from observer_simulator.rest.figures import change, change_rate, change_sign, percent
 from observer_simulator.rest.quotations import BAD_FIELD, BAD_MARKET, upper_case
 
-_KRX = "J"
 _ROWS = 30
 _MINUTE_NS = 60 * NANOSECONDS
 
@@ -45,11 +45,12 @@ class ExecutionPages:
         """inquire-time-itemconclusion: up to thirty trades up to a second, the newest first."""
         query = upper_case(request.query)
         code, until_ns = query.get("FID_INPUT_ISCD", ""), _second_ns(query.get("FID_INPUT_HOUR_1", ""))
-        if query.get("FID_COND_MRKT_DIV_CODE") != _KRX:
+        venue = venue_of(query.get("FID_COND_MRKT_DIV_CODE"))
+        if venue is None:
             return quote_refusal(BAD_MARKET)
         if until_ns is None:
             return quote_refusal(BAD_FIELD)
-        tape, traded = self._so_far(code)
+        tape, traded = self._so_far(code, venue)
         rows: list[dict[str, str]] = []
         if tape is not None:
             end = min(traded, int(np.searchsorted(tape.trade_times(), until_ns + NANOSECONDS, "left")))
@@ -60,11 +61,12 @@ class ExecutionPages:
         """inquire-time-itemchartprice: thirty minute bars up to a minute, the newest first."""
         query = upper_case(request.query)
         code, until_ns = query.get("FID_INPUT_ISCD", ""), _second_ns(query.get("FID_INPUT_HOUR_1", ""))
-        if query.get("FID_COND_MRKT_DIV_CODE") != _KRX:
+        venue = venue_of(query.get("FID_COND_MRKT_DIV_CODE"))
+        if venue is None:
             return quote_refusal(BAD_MARKET)
         if until_ns is None:
             return quote_refusal(BAD_FIELD)
-        tape, traded = self._so_far(code)
+        tape, traded = self._so_far(code, venue)
         rows = [] if tape is None else _bar_rows(tape, traded, until_ns // _MINUTE_NS)
         return await self._send(request, MINUTE_BARS, code, _summary(tape, traded), rows)
 
@@ -82,12 +84,12 @@ class ExecutionPages:
         self._account.sent_rows([code] * len(rows), tr_id)
         return response
 
-    def _so_far(self, code: str) -> tuple[Tape | None, int]:
+    def _so_far(self, code: str, venue: Venue) -> tuple[Tape | None, int]:
         """Returns today's tape and how many trades it has so far; none on a day without trading."""
         midnight, time_ns = day_time(self._clock.now_ns())
         if code not in self._market.instruments or not self._market.calendar.is_trading_day(midnight.date()):
             return None, 0
-        tape = self._market.tape(code, midnight.date())
+        tape = self._market.tape(code, midnight.date(), venue)
         return tape, tape.trades_until(time_ns)
 
 

@@ -21,6 +21,8 @@ from observer_simulator.market.market import Market
 
 _ENCODING = "cp949"
 _FILES = {"kospi_code.mst": MarketName.KOSPI, "kosdaq_code.mst": MarketName.KOSDAQ}
+# What NXT trades, in the same layout.
+_NXT_FILES = {f"nxt_{name}": market for name, market in _FILES.items()}
 _WIDTHS = {MarketName.KOSPI: 288, MarketName.KOSDAQ: 282}
 # Members of the real files carry the morning of their day.
 _MEMBER_TIME = (7, 35, 0)
@@ -46,7 +48,7 @@ class MasterFiles:
         """GET of one file; an unknown name is 404."""
         name = request.match_info["name"]
         member = name.removesuffix(".zip")
-        if member == name or member not in _FILES:
+        if member == name or member not in _FILES | _NXT_FILES:
             raise web.HTTPNotFound
         day = self._clock.now().date()
         content = self._made.get((day, member))
@@ -62,14 +64,17 @@ def master_zip(market: Market, member: str, day: date) -> bytes:
 
     Args:
         market: The market.
-        member: `kospi_code.mst` or `kosdaq_code.mst`.
+        member: `kospi_code.mst` or `kosdaq_code.mst`, and the same names with `nxt_` before them.
         day: A day; on one without trading the figures are those for the next trading day.
     """
     session_day = day if market.calendar.is_trading_day(day) else market.calendar.next_trading_day(day)
-    wanted = _FILES[member]
+    wanted = (_FILES | _NXT_FILES)[member]
+    listed = list(market.instruments.values())
+    if member in _NXT_FILES:
+        listed = [one for one in listed if market.on_nxt(one.code, session_day)]
     lines = [
         master_record(instrument, market.figures(instrument.code, session_day)) + b"\n"
-        for instrument in market.instruments.values()
+        for instrument in listed
         if instrument.market is wanted
     ]
     packed = io.BytesIO()

@@ -25,7 +25,7 @@ from observer_simulator.rest.authorization import Authorization
 from observer_simulator.rest.executions import ExecutionPages
 from observer_simulator.rest.holidays import HOLIDAYS, Holidays
 from observer_simulator.rest.masters import MasterFiles
-from observer_simulator.rest.quotations import DAILY_PRICE, PRICE, Quotations
+from observer_simulator.rest.quotations import DAILY_CHART, DAILY_PRICE, PRICE, Quotations
 from observer_simulator.rest.rate import TOO_MANY_REQUESTS, Bucket
 from observer_simulator.rest.signals import INTERRUPTIONS, RANKING, MarketPages
 from observer_simulator.websocket.server import WebsocketSide
@@ -84,12 +84,14 @@ class RestSide:
 
     def _application(self, broker: Broker, websocket: WebsocketSide) -> web.Application:
         market, clock = broker.market, broker.clock
-        quotations = Quotations(market, clock, broker.account)
+        evening = broker.settings.daily_includes_after_market
+        quotations = Quotations(market, clock, broker.account, daily_includes_after_market=evening)
         lists = ExecutionPages(market, clock, broker.account)
         pages = MarketPages(market, clock, broker.interruptions)
         endpoints = {
             "inquire-price": _Endpoint(PRICE, True, quotations.price),
             "inquire-daily-price": _Endpoint(DAILY_PRICE, True, quotations.daily_price),
+            "inquire-daily-itemchartprice": _Endpoint(DAILY_CHART, True, quotations.daily_chart),
             "intstock-multprice": _Endpoint(MULTI_PRICE, False, quotations.multi_price),
             "chk-holiday": _Endpoint(HOLIDAYS, False, Holidays(market.calendar).page),
             "inquire-time-itemconclusion": _Endpoint(EXECUTIONS, True, lists.executions),
@@ -133,7 +135,7 @@ class RestSide:
         headers, now_ns = request.headers, self._clock.now_ns()
         if self._credentials.check_pair(headers.get("appkey"), headers.get("appsecret")) is not None:
             return BAD_CUSTOMER
-        if not self._bucket.passes(now_ns):
+        if not self._bucket.passes(now_ns, self._clock.monotonic_ns()):
             return TOO_MANY_REQUESTS
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme != "Bearer":

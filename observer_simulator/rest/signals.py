@@ -15,12 +15,12 @@ from observer_core.clock import Clock, kst_datetime
 from observer_simulator.market.interruptions import Interruption
 from observer_simulator.market.market import Market
 from observer_simulator.market.quote import Quote, quote
+from observer_simulator.market.venue import Venue, venue_of
 from observer_simulator.rest.answers import envelope, quote_refusal
 from observer_simulator.rest.figures import change, change_rate, change_sign, percent
 from observer_simulator.rest.quotations import BAD_FIELD, BAD_MARKET, upper_case
 
 INTERRUPTIONS, RANKING = "FHPST01390000", "FHPST01710000"
-_KRX = "J"
 _ROWS = 30
 # Quoting all of the listing at every request would cost more than the rest of the simulation.
 _CANDIDATES = 200
@@ -60,12 +60,14 @@ class MarketPages:
     async def ranking(self, request: web.Request) -> web.StreamResponse:
         """volume-rank: by value, or by volume relative to the day before."""
         query = upper_case(request.query)
-        if query.get("FID_COND_MRKT_DIV_CODE") != _KRX:
+        venue = venue_of(query.get("FID_COND_MRKT_DIV_CODE"))
+        if venue is None or venue is Venue.UNIFIED:
+            # Newer samples have the unified one, too; the table does not.
             return quote_refusal(BAD_MARKET)
         if query.get("FID_COND_SCR_DIV_CODE") != "20171" or query.get("FID_BLNG_CLS_CODE") not in {"1", "3"}:
             return quote_refusal(BAD_FIELD)
         now_ns = self._clock.now_ns()
-        quotes = {code: quote(self._market, code, now_ns) for code in self._candidates}
+        quotes = {code: quote(self._market, code, now_ns, venue) for code in self._candidates}
         by_value = query["FID_BLNG_CLS_CODE"] == "3"
 
         def rank(code: str) -> tuple[float, str]:

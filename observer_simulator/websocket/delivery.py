@@ -16,6 +16,7 @@ from observer_core.logs import logger
 from observer_simulator.account import ConnectionAccount
 from observer_simulator.faults.book import FaultBook
 from observer_simulator.faults.damage import Damage
+from observer_simulator.faults.outbox import Outbox
 from observer_simulator.websocket.connection import BrokerConnection
 from observer_simulator.websocket.feed import Feed
 from observer_simulator.websocket.frames import Frame
@@ -38,7 +39,14 @@ class Client:
     feed: Feed
     account: ConnectionAccount
     damage: Damage
+    outbox: Outbox
     frozen: bool = False
+
+    @property
+    def next_ns(self) -> int | None:
+        """When there may be something to send, new or waiting; None where there is nothing."""
+        instants = (self.feed.next_ns, self.outbox.next_ns)
+        return min((instant for instant in instants if instant is not None), default=None)
 
     def sent(self, frame: Frame) -> None:
         """Enters a frame that was handed to the socket into the account."""
@@ -99,7 +107,7 @@ class Delivery:
             await asyncio.sleep(_PROMISE_SECONDS)
 
     def _next_ns(self) -> int | None:
-        instants = [client.feed.next_ns for client in self._clients]
+        instants = [client.next_ns for client in self._clients]
         # Time does not pass a fault by.
         instants.append(self._faults.next_ns)
         return min((instant for instant in instants if instant is not None), default=None)
@@ -110,20 +118,25 @@ class Delivery:
             ready = [
                 (instant, number)
                 for number, client in enumerate(self._clients)
-                if (instant := client.feed.next_ns) is not None and instant <= now_ns
+                if (instant := client.next_ns) is not None and instant <= now_ns
             ]
             if not ready:
                 return
             ready.sort()
             until_ns = now_ns if len(ready) == 1 else ready[1][0]
-            await self._deliver(self._clients[ready[0][1]], until_ns)
+            await self._deliver(self._clients[ready[0][1]], until_ns, now_ns)
 
-    async def _deliver(self, client: Client, until_ns: int) -> None:
+    async def _deliver(self, client: Client, until_ns: int, now_ns: int) -> None:
         taken = client.feed.take(until_ns, limit=_BATCH)
-        frames = client.damage.apply(taken)
+        if not client.outbox.put(client.damage.apply(taken), now_ns):
+            _LOG.info("A slow client is not waited for.", connection=client.account.number)
+            client.connection.abort()
+            self.leave(client)
+            return
+        frames = client.outbox.take(now_ns)
         if not frames:
             return
-        with self._participant.busy(taken[0].instant_ns - 1):
+        with self._participant.busy((taken[0].instant_ns if taken else now_ns) - 1):
             if not client.connection.hand_over([frame.message for frame in frames]):
                 self.leave(client)
                 return

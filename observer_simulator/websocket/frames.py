@@ -21,8 +21,9 @@ from observer_simulator.market.indices import INDICES, index_day
 from observer_simulator.market.market import Market
 from observer_simulator.market.quote import day_time, midnight_ns
 from observer_simulator.market.tape import Tape, time_of_day_ns
-from observer_simulator.records.book import book_records
-from observer_simulator.records.common import book_width, trade_width
+from observer_simulator.market.venue import Venue
+from observer_simulator.records.book import book_records, nxt_book_records, unified_book_records
+from observer_simulator.records.common import book_width, nxt_book_width, trade_width, unified_book_width
 from observer_simulator.records.index import index_records
 from observer_simulator.records.operation import operation_events, operation_record
 from observer_simulator.records.trade import trade_records
@@ -34,15 +35,30 @@ class Channel(StrEnum):
     """The channels that the simulator serves."""
 
     OPERATION = "H0STMKO0"
+    NXT_OPERATION = "H0NXMKO0"
+    UNIFIED_OPERATION = "H0UNMKO0"
     INDICES = "H0UPCNT0"
     TRADES = "H0STCNT0"
+    NXT_TRADES = "H0NXCNT0"
+    UNIFIED_TRADES = "H0UNCNT0"
     BOOKS = "H0STASP0"
+    NXT_BOOKS = "H0NXASP0"
+    UNIFIED_BOOKS = "H0UNASP0"
+
+    @property
+    def venue(self) -> Venue:
+        """Whose market it shows."""
+        return _VENUES.get(self.value[:4], Venue.KRX)
 
     @property
     def rank(self) -> int:
         """Order of frames that share an instant: a book follows the trades that made it."""
         return tuple(Channel).index(self)
 
+
+_VENUES = {"H0NX": Venue.NXT, "H0UN": Venue.UNIFIED}
+_OPERATIONS = frozenset({Channel.OPERATION, Channel.NXT_OPERATION, Channel.UNIFIED_OPERATION})
+_BOOKS = frozenset({Channel.BOOKS, Channel.NXT_BOOKS, Channel.UNIFIED_BOOKS})
 
 # The broker documents these two for its paper environment (broker reference, 7.0).
 PAPER_CHANNELS = frozenset({Channel.TRADES, Channel.BOOKS})
@@ -79,7 +95,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Values of a record; 0 for as many as on the simulated day."""
+    """Values of a record; 0 for as many as on the simulated day. Those of a book are the KRX's only."""
 
     trade: int = 0
     book: int = 0
@@ -152,16 +168,24 @@ class PairStream:
             return self._indices(day, start_ns)
         if self._pair.key not in self._market.instruments or not self._market.calendar.is_trading_day(day):
             return _Day(start_ns, (), _nothing)
-        if self._pair.channel is Channel.OPERATION:
+        if self._pair.channel in _OPERATIONS:
             return self._operations(midnight)
-        tape = self._market.tape(self._pair.key, day)
-        if self._pair.channel is Channel.BOOKS:
-            width = self._widths.book or book_width(day)
-            times = tape.states.time.tolist()
-            return _Day(
-                start_ns, times, lambda a, b: [[row] for row in book_records(tape, a, b, width=width)]
-            )
+        tape = self._market.tape(self._pair.key, day, self._pair.channel.venue)
+        if self._pair.channel in _BOOKS:
+            write = self._books(tape)
+            return _Day(start_ns, tape.states.time.tolist(), lambda a, b: [[row] for row in write(a, b)])
         return self._trades(tape, start_ns)
+
+    def _books(self, tape: Tape) -> Callable[[int, int], list[str]]:
+        """Returns what writes the books of a tape from one state to another."""
+        code, day = tape.code, tape.day
+        krx, nxt = self._market.tape(code, day), self._market.tape(code, day, Venue.NXT)
+        if self._pair.channel is Channel.NXT_BOOKS:
+            return lambda a, b: nxt_book_records(tape, krx, a, b, width=nxt_book_width(day))
+        if self._pair.channel is Channel.UNIFIED_BOOKS:
+            return lambda a, b: unified_book_records(tape, krx, nxt, a, b, width=unified_book_width(day))
+        width = self._widths.book or book_width(day)
+        return lambda a, b: book_records(tape, a, b, width=width)
 
     def _indices(self, day: date, start_ns: int) -> _Day:
         code = self._pair.key
@@ -187,12 +211,16 @@ class PairStream:
 
     def _yesterday(self, tape: Tape) -> Tape | None:
         try:
-            return self._market.tape(tape.code, self._market.calendar.previous_trading_day(tape.day))
+            before = self._market.calendar.previous_trading_day(tape.day)
+            return self._market.tape(tape.code, before, self._pair.channel.venue)
         except NoMarketError:
             return None
 
     def _operations(self, midnight: datetime) -> _Day:
-        events = operation_events(self._market.calendar.session(midnight.date()))
+        venue, day = self._pair.channel.venue, midnight.date()
+        if venue is Venue.NXT and not self._market.on_nxt(self._pair.key, day):
+            return _Day(midnight_ns(midnight), (), _nothing)
+        events = operation_events(self._market.calendar.session(day), venue)
         instrument = self._market.instruments[self._pair.key]
         rows = [
             operation_record(instrument.code, operation, expected, halted=instrument.suspended)

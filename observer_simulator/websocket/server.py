@@ -24,12 +24,13 @@ from observer_core.settings.model import KisEnvironment
 from observer_simulator.broker import Broker
 from observer_simulator.faults.damage import Damage, refusal_of
 from observer_simulator.faults.model import Fault, Kind
+from observer_simulator.faults.outbox import Outbox
 from observer_simulator.websocket import messages
 from observer_simulator.websocket.connection import BrokerConnection
 from observer_simulator.websocket.delivery import Client, Delivery
 from observer_simulator.websocket.feed import Feed
 from observer_simulator.websocket.frames import PAPER_CHANNELS, Channel, Pair, Widths
-from observer_simulator.websocket.session import Reaction, Session, Slot
+from observer_simulator.websocket.session import Reaction, Session, Slots
 
 _LOG = logger(__name__)
 
@@ -53,7 +54,7 @@ class WebsocketSide:
         self._settings = settings = broker.settings
         self._clock = broker.clock
         self._broker = broker
-        self._slot = Slot()
+        self._slots = Slots()
         self._participant = broker.clock.participant("simulator")
         self._faults = broker.faults
         self._changed = asyncio.Event()
@@ -189,7 +190,7 @@ class WebsocketSide:
         account = self._broker.account.open_connection(self._clock.now())
         session = Session(
             connection=account.number,
-            slot=self._slot,
+            slots=self._slots,
             credentials=self._broker.credentials,
             channels=self._channels,
             seed=self._settings.seed,
@@ -197,7 +198,7 @@ class WebsocketSide:
         )
         widths = Widths(self._settings.trade_width, self._settings.book_width)
         feed, damage = Feed(self._broker.market, widths), Damage(self._faults)
-        client = Client(connection, session, feed, account, damage)
+        client = Client(connection, session, feed, account, damage, Outbox(self._faults))
         self._delivery.join(client)
         _LOG.info("A client has connected.", connection=account.number)
         return client
@@ -207,7 +208,7 @@ class WebsocketSide:
         code = client.connection.close_code
         lingering = self._settings.lingering_slot_seconds if code == _ABNORMAL else 0.0
         free_at_ns = self._clock.now_ns() + int(lingering * NANOSECONDS)
-        self._slot.leave(client.account.number, free_at_ns)
+        self._slots.leave(client.account.number, free_at_ns)
         self._broker.account.close_connection(client.account, self._clock.now())
         _LOG.info(
             "A client has left.",
@@ -222,8 +223,7 @@ class WebsocketSide:
         if isinstance(request, messages.Outcome) or messages.is_keep_alive(text):
             return client.session.receive(text)
         where = {"channel": request.channel, "symbol": request.key}
-        held_by_another = self._slot.holder != client.account.number
-        if held_by_another and self._faults.strikes(Kind.IN_USE, **where):
+        if self._is_outside(client, request) and self._faults.strikes(Kind.IN_USE, **where):
             return Reaction(messages.failure(request, messages.Outcome.IN_USE), close=True)
         if request.type == messages.REGISTER:
             refused = self._faults.strikes(Kind.REFUSE, **where)
@@ -236,6 +236,12 @@ class WebsocketSide:
         if self._faults.strikes(Kind.DEAF, **where):
             reaction = replace(reaction, reply="")
         return reaction
+
+    def _is_outside(self, client: Client, request: messages.Request) -> bool:
+        """Returns whether a client asks for the first app key's session and does not hold it."""
+        desk = self._broker.credentials
+        asks = desk.approved(request.approval_key, self._clock.now_ns()) == desk.app_key
+        return asks and not self._slots.holds(client.account.number)
 
     def _react(self, client: Client, reaction: Reaction) -> bool:
         """Sends an answer and does what it says; returns whether the connection stays open."""

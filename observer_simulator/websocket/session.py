@@ -47,7 +47,7 @@ class Reaction:
 
 @dataclass(slots=True)
 class Slot:
-    """The one session of the app key.
+    """The one session of an app key.
 
     Attributes:
         holder: Number of the connection that holds it, None where it is free.
@@ -70,13 +70,33 @@ class Slot:
             self.free_at_ns = free_at_ns
 
 
+class Slots:
+    """The sessions of all app keys."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, Slot] = {}
+
+    def of(self, app_key: str) -> Slot:
+        """Returns the slot of an app key."""
+        return self._slots.setdefault(app_key, Slot())
+
+    def holds(self, connection: int) -> bool:
+        """Returns whether a connection holds a slot."""
+        return any(slot.holder == connection for slot in self._slots.values())
+
+    def leave(self, connection: int, free_at_ns: int) -> None:
+        """Frees the slot that a connection holds from an instant on."""
+        for slot in self._slots.values():
+            slot.leave(connection, free_at_ns)
+
+
 @dataclass(slots=True)
 class Session:
     """The registrations of one connection.
 
     Attributes:
         connection: Number of the connection.
-        slot: The app key's slot.
+        slots: The slots of the app keys.
         credentials: Who checks approval keys.
         channels: The channels that the environment serves.
         seed: Seed of the keys in acknowledgements.
@@ -84,7 +104,7 @@ class Session:
     """
 
     connection: int
-    slot: Slot
+    slots: Slots
     credentials: Credentials
     channels: frozenset[Channel]
     seed: int
@@ -101,9 +121,10 @@ class Session:
         if isinstance(request, Outcome):
             return Reaction(failure(None, request))
         now_ns = self.now_ns()
-        if not self.credentials.approves(request.approval_key, now_ns):
+        app_key = self.credentials.approved(request.approval_key, now_ns)
+        if app_key is None:
             return Reaction(failure(request, Outcome.BAD_APPROVAL), close=True)
-        if not self.slot.take(self.connection, now_ns):
+        if not self.slots.of(app_key).take(self.connection, now_ns):
             return Reaction(failure(request, Outcome.IN_USE), close=True)
         return self._handle(request)
 

@@ -8,7 +8,7 @@ import pytest
 
 from observer_simulator.credentials import Credentials
 from observer_simulator.websocket.frames import Channel, Pair
-from observer_simulator.websocket.session import Reaction, Session, Slot
+from observer_simulator.websocket.session import Reaction, Session, Slot, Slots
 
 KEY, SECRET = "P" * 36, "s" * 180
 NOW_NS = 1_789_430_400_000_000_000
@@ -17,13 +17,13 @@ NOW_NS = 1_789_430_400_000_000_000
 class Conversation:
     """A session and an approval key for it."""
 
-    def __init__(self, *, slot: Slot | None = None, number: int = 1) -> None:
+    def __init__(self, *, slots: Slots | None = None, number: int = 1, app_key: str = KEY) -> None:
         self.credentials = Credentials(KEY, SECRET, seed=1)
-        self.approval = self.credentials.approval(NOW_NS).value
+        self.approval = self.credentials.approval(NOW_NS, app_key).value
         self.now_ns = NOW_NS
         self.session = Session(
             connection=number,
-            slot=slot or Slot(),
+            slots=slots or Slots(),
             credentials=self.credentials,
             channels=frozenset(Channel),
             seed=1,
@@ -96,13 +96,22 @@ def test_an_approval_key_opens_sessions_for_a_day_and_keeps_a_running_one() -> N
 
 
 def test_a_second_session_of_the_app_key_is_refused_without_tr_id_and_closed() -> None:
-    slot = Slot()
-    Conversation(slot=slot, number=1).say()
-    reaction, answer = Conversation(slot=slot, number=2).say()
+    slots = Slots()
+    Conversation(slots=slots, number=1).say()
+    reaction, answer = Conversation(slots=slots, number=2).say()
     assert reaction.close
     assert (answer["header"]["tr_id"], answer["header"]["tr_key"]) == ("(null)", "")
     assert (answer["body"]["rt_cd"], answer["body"]["msg_cd"]) == ("9", "OPSP8996")
     assert answer["body"]["msg1"] == "ALREADY IN USE appkey"
+
+
+def test_each_app_key_has_a_session_of_its_own() -> None:
+    slots = Slots()
+    assert Conversation(slots=slots, number=1).say()[1]["body"]["msg_cd"] == "OPSP0000"
+    assert Conversation(slots=slots, number=2, app_key="R" * 36).say()[1]["body"]["msg_cd"] == "OPSP0000"
+    slots.leave(2, NOW_NS)
+    assert slots.holds(1)
+    assert not slots.holds(2)
 
 
 def test_a_slot_lingers_as_long_as_it_was_told() -> None:
