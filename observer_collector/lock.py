@@ -37,7 +37,7 @@ class WriterLock:
 
     def __init__(self, paths: Sequence[Path], pod: PodSettings, clock: Clock) -> None:
         self._paths = tuple(paths)
-        self._name = pod.pod_name or socket.gethostname()
+        self.name = pod.pod_name or socket.gethostname()
         self._clock = clock
         self._descriptors: tuple[int, ...] = ()
 
@@ -88,7 +88,7 @@ class WriterLock:
         self._descriptors = ()
 
     def _introduce(self, descriptor: int) -> None:
-        holder = {"name": self._name, "pid": os.getpid(), "since": self._clock.now().isoformat()}
+        holder = {"name": self.name, "pid": os.getpid(), "since": self._clock.now().isoformat()}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
 

@@ -1,8 +1,8 @@
 """The collector as a process.
 
 Invariant: it starts with a complete configuration or not at all; it answers HTTP from then on, as a
-standby, as the writer, and while the broker refuses it; it ends with status 0 within ten seconds of
-SIGTERM, with everything it received sealed.
+standby, as the writer, and while the broker refuses it; it ends with status 0 within
+`OBSERVER_STOP_SECONDS` of SIGTERM, ten by default, with everything it received sealed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from random import Random
 import httpx
 
 from observer_collector.contracts.watch import ContractWatch, cadence_of
+from observer_collector.http.backup import names_target
 from observer_collector.http.metrics import exposition
 from observer_collector.http.server import Answers, application, serving
 from observer_collector.http.status import Service
@@ -28,9 +29,11 @@ from observer_collector.recording.clock_offset import ClockComparison
 from observer_collector.recording.intake import Intake
 from observer_collector.recording.journals import open_journals
 from observer_collector.reporting.reporter import Reporter
+from observer_collector.session.connect_budget import ConnectBudget
+from observer_collector.session.keys import AppKey, AppKeys
 from observer_collector.slots.plan import SlotRules
 from observer_collector.slots.rules import check_addresses, records_nxt, slot_rules, sweep_symbols
-from observer_collector.stopping import deliberate_error, unless_stopped
+from observer_collector.stopping import Ending, LastResort, deliberate_error, unless_stopped
 from observer_core import logs
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url
 from observer_core.brokers.kis.oauth import KisOAuth
@@ -97,7 +100,8 @@ async def serve(
         verification: The command that verifies the execution contracts; none where empty.
     """
     rules = _checked(settings)
-    stop = _on_signals() if stop is None else stop
+    ending = Ending(settings.collector.stop_seconds, clock)
+    stop = _on_signals(LastResort(ending)) if stop is None else stop
     paths, promise = Paths(settings.paths), Promise(clock)
     async with PromisingClient(promise, base_url=rest_url(settings.kis), timeout=TIMEOUT) as http:
         client = _client(http, settings.kis, paths, clock)
@@ -117,6 +121,7 @@ async def serve(
             started=Moment.now(clock),
             contracts=contracts,
             breaches=contracts.breaches,
+            backs_up=names_target(),
         )
         reporter = Reporter(settings, service)
         answers = Answers(service.readiness, service.status, lambda: exposition(service, reporter))
@@ -127,7 +132,11 @@ async def serve(
             verifying = asyncio.create_task(contracts.run())
             try:
                 if await _become_writer(service.lock, stop):
-                    await _write(settings, service, client, stop, promise=promise, comparison=comparison)
+                    await _write(
+                        settings, service, client, stop,
+                        keys=_keys(http, settings, client.tokens, clock),
+                        promise=promise, comparison=comparison, ending=ending,
+                    )  # fmt: skip
             finally:
                 watching.cancel()
                 reporting.cancel()
@@ -165,8 +174,10 @@ async def _write(
     client: KisRestClient,
     stop: asyncio.Event,
     *,
+    keys: AppKeys,
     promise: Promise,
     comparison: ClockComparison,
+    ending: Ending,
 ) -> None:
     clock = service.clock
     journals = await unless_stopped(
@@ -183,6 +194,8 @@ async def _write(
         promise=promise,
         clock=clock,
         comparison=comparison,
+        ending=ending,
+        keys=keys,
     )
     service.intake = intake
     _log.info("This process is the writer.", shard=settings.collector.shard)
@@ -209,11 +222,32 @@ def _client(http: httpx.AsyncClient, settings: KisSettings, paths: Paths, clock:
     )
 
 
-def _on_signals() -> asyncio.Event:
+def _keys(http: httpx.AsyncClient, settings: Settings, tokens: TokenStore, clock: Clock) -> AppKeys:
+    """Returns the app keys of the websocket: the first one, and the reserve where it is set."""
+    paths, reserve = Paths(settings.paths), settings.kis.reserve
+
+    def budget(fingerprint: str) -> ConnectBudget:
+        return ConnectBudget(paths.connect_budget(fingerprint), settings.collector.connects_per_hour, clock)
+
+    first = AppKey("first", tokens, budget(tokens.fingerprint))
+    if reserve is None:
+        return AppKeys(first)
+    spare = TokenStore(paths.token_cache, reserve, KisOAuth(http, reserve, clock), clock)
+    lock = WriterLock((paths.collector_lock(spare.fingerprint),), settings.pod, clock)
+    return AppKeys(first, AppKey("reserve", spare, budget(spare.fingerprint), lock=lock))
+
+
+def _on_signals(last_resort: LastResort) -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def begin() -> None:
+        if not stop.is_set():
+            stop.set()
+            last_resort.begin()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, begin)
     return stop
 
 
@@ -225,9 +259,20 @@ def _checked(settings: Settings) -> SlotRules:
 
 
 def _require_keys(settings: KisSettings) -> None:
+    """Checks the app keys; raises ConfigurationError."""
     for variable, value in (("KIS_APP_KEY", settings.app_key), ("KIS_APP_SECRET", settings.app_secret)):
         if not value.get_secret_value():
             raise ConfigurationError(
                 f"{variable} is not set.",
                 remedy=f"Set {variable}; `make up` simulates the broker where it is not set.",
             )
+    reserve = settings.reserve_app_key.get_secret_value()
+    if bool(reserve) != bool(settings.reserve_app_secret.get_secret_value()):
+        raise ConfigurationError(
+            "Only one of KIS_RESERVE_APP_KEY and KIS_RESERVE_APP_SECRET is set.", remedy="Set both, or none."
+        )
+    if reserve and reserve == settings.app_key.get_secret_value():
+        raise ConfigurationError(
+            "KIS_RESERVE_APP_KEY is KIS_APP_KEY, which has one session only.",
+            remedy="Set the reserve to a key of its own, or leave it out.",
+        )

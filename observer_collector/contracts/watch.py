@@ -150,6 +150,7 @@ class ContractWatch:
             "verified_at": kst_datetime(self._finished.clock_ns).isoformat(),
             "seconds": round(self._seconds, 3),
             "results": _by_status(current),
+            "worst": min(current.rules.values(), key=list(Answer).index, default=Answer.PASS).value,
             "rules": {rule: answer.value for rule, answer in sorted(current.rules.items())},
             "broken": [asdict(found) for found in current.broken[:_MOST_SHOWN]],
             "external": [asdict(found) for found in current.external[:_MOST_SHOWN]],

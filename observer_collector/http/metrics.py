@@ -14,8 +14,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from observer_collector.http.intake_status import connection_open, counters, states
 from observer_collector.http.operating_metrics import NANOSECONDS, gauge, intake_metrics, service_metrics
-from observer_collector.http.status import Service, connection_open, counters, states
+from observer_collector.http.status import Service
 from observer_collector.recording.intake import Intake
 from observer_collector.reporting.reporter import Reporter
 from observer_collector.session.slot import SlotState

@@ -15,6 +15,7 @@ from importlib import metadata
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
+from observer_collector.http.backup import backup_metrics
 from observer_collector.http.status import ROLES, Service
 from observer_collector.http.volumes import quarantined_bytes, volumes
 from observer_collector.recording.intake import Intake
@@ -36,6 +37,7 @@ def service_metrics(service: Service) -> Iterator[Metric]:
     yield _state_set("observer_role", "Role of the process", "role", ROLES, service.role())
     yield from _of_hours(service, now_ns)
     yield from _of_volumes(service)
+    yield from backup_metrics(service.paths, configured=service.backs_up)
     token = service.tokens.token_state()
     if token is not None:
         yield gauge(
@@ -64,10 +66,13 @@ def intake_metrics(intake: Intake) -> Iterator[Metric]:
         controls.add_metric([kind.value], recorder.controls[kind])
     yield controls
     unknown = CounterMetricFamily(
-        "observer_unknown_frames", "Frames of channels or widths that no table lists", labels=["what"]
+        "observer_unknown_frames",
+        "Frames of channels or widths, and replies with codes, that no table lists",
+        labels=["what"],
     )
     unknown.add_metric(["channel"], recorder.unknown.channels.total())
     unknown.add_metric(["width"], recorder.unknown.widths.total())
+    unknown.add_metric(["code"], recorder.unknown.codes.total())
     yield unknown
     yield from _of_delivery(intake)
     yield from _of_journal_state(intake)

@@ -1,7 +1,8 @@
 """The collector's HTTP answers.
 
 Invariant: `/health` says that the process lives, `/ready` whether data flow, `/metrics` and `/status`
-how much; no answer asks the broker, and none holds a secret.
+how much; no answer asks the broker, and none holds a secret. A page is made when it is asked for: where
+nobody looks, it costs nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from typing import Any
 
 from aiohttp import web
 
+from observer_collector.http.negotiation import HTML, JSON, preferred_type
+from observer_collector.http.page.document import HEADERS, page
+from observer_collector.http.page.language import speech_of
 from observer_collector.http.readiness import Readiness
 from observer_core.clock import Clock
 from observer_core.errors import ConfigurationError
 from observer_core.probes import HEALTH_PATH, METRICS_PATH, READY_PATH, STATUS_PATH
 
 _NANOSECONDS = 1_000_000_000
+_FORMATS = {"json": JSON, "html": HTML}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,19 @@ def application(clock: Clock, answers: Answers) -> web.Application:
         body, content_type = answers.metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    async def status(_: web.Request) -> web.Response:
-        return web.json_response(answers.status())
+    async def status(request: web.Request) -> web.Response:
+        headers, asked = request.headers, request.query
+        wanted = _FORMATS.get(asked.get("format", ""), preferred_type(headers.get("Accept", "")))
+        if wanted == JSON:
+            return web.json_response(answers.status(), headers={"Vary": "Accept"})
+        say = speech_of(asked.get("lang"), headers.get("Accept-Language", ""))
+        own = {"Vary": "Accept, Accept-Language", "Content-Language": say.language.value}
+        answer = web.Response(
+            text=page(answers.status(), say), content_type=HTML, charset="utf-8", headers=HEADERS | own
+        )
+        # It is fetched again and again, and through a port-forward or a telephone.
+        answer.enable_compression()
+        return answer
 
     app = web.Application()
     app.router.add_get(HEALTH_PATH, health)

@@ -17,19 +17,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
+from observer_collector.recording.hole_ledger import HoleLedger
 from observer_collector.recording.recorder import Recorder
 from observer_collector.texts import compact_json
 from observer_core.accounting import Hole, Severity
 from observer_core.accounting.healing import Healing, HealingOutcome
-from observer_core.brokers.kis.catalogue import CHANNELS, EXECUTIONS_CHANNEL, MINUTE_BARS_CHANNEL, Venue
+from observer_core.brokers.kis.catalogue import CHANNELS, EXECUTIONS_CHANNEL, MINUTE_BARS_CHANNEL
+from observer_core.brokers.kis.daily import MARKET_CODES
 from observer_core.clock import Clock, kst_datetime
 from observer_core.clock.base import NANOSECONDS
 from observer_core.errors import BrokerRequestError, ExternalError, StorageError
 from observer_core.journal import CONTROL_CHANNEL, ControlKind, read_lines, sealed_segments
 from observer_core.logs import logger
 
-# FID_COND_MRKT_DIV_CODE of a venue (broker reference, section 4).
-_MARKETS = {Venue.KRX: "J", Venue.NXT: "NX", Venue.UNIFIED: "UN"}
 # After a break everything is registered again first, and the broker's list may be a little behind.
 _SETTLE_NS = 5 * NANOSECONDS
 _RETRY_NS = 30 * NANOSECONDS
@@ -85,6 +85,7 @@ class Backfiller:
         self._asking = False
         self.outcomes: Counter[str] = Counter()
         self.problem: str | None = None
+        self.ledger = HoleLedger()
 
     @property
     def waiting(self) -> int:
@@ -93,6 +94,7 @@ class Backfiller:
 
     def add(self, hole: Hole) -> None:
         """Takes a hole over."""
+        self.ledger.found(hole)
         self._waiting.append(_Task(hole, self._clock.now_ns() + _SETTLE_NS))
 
     async def run(self) -> None:
@@ -202,6 +204,7 @@ class Backfiller:
     def _close(self, task: _Task, found: Mapping[str, Any]) -> None:
         self._waiting.remove(task)
         self.outcomes[str(found["outcome"])] += 1
+        self.ledger.settled(task.hole, found)
         self._recorder.control(ControlKind.BACKFILL, {**_naming(task.hole), **found})
         _log.info(
             "A hole is settled.",
@@ -261,4 +264,4 @@ def _hole(payload: Mapping[str, Any]) -> Hole:
 
 def _market(hole: Hole) -> str:
     venue = CHANNELS[hole.channel].venue
-    return _MARKETS[venue]
+    return MARKET_CODES[venue]

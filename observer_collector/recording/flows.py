@@ -6,6 +6,7 @@ of it came on this connection, whatever the broker has confirmed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from observer_collector.slots.registrations import Pair
@@ -62,6 +63,9 @@ class Flows:
         """Returns how many records of a registration came on this connection."""
         flow = self._flows.get(pair)
         return 0 if flow is None else flow.records
+
+    def __iter__(self) -> Iterator[Flow]:
+        return iter(self._flows.values())
 
     @property
     def any(self) -> bool:

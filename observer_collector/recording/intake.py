@@ -21,12 +21,14 @@ from observer_collector.recording.backfill import Backfiller
 from observer_collector.recording.clock_offset import ClockComparison
 from observer_collector.recording.journals import Journals, TrackJournal
 from observer_collector.recording.pauses import DiskPauses
+from observer_collector.recording.rates import RateRing
 from observer_collector.recording.recorder import Recorder
+from observer_collector.recording.sealing import seal
 from observer_collector.recording.sweeps import SwingSweeper
 from observer_collector.recording.upkeep import Compressor
 from observer_collector.session.backoff import Backoff
-from observer_collector.session.connect_budget import ConnectBudget
 from observer_collector.session.connection import BrokerConnection
+from observer_collector.session.keys import AppKeys
 from observer_collector.session.token_keeper import TokenKeeper
 from observer_collector.slots.desk import SlotDesk
 from observer_collector.slots.market_signals import market_signals
@@ -34,19 +36,16 @@ from observer_collector.slots.plan import SlotPlanner
 from observer_collector.slots.reloading import Reloading
 from observer_collector.slots.rules import slot_rules, sweep_symbols, trigger_rules
 from observer_collector.slots.triggers import Triggers
-from observer_collector.stopping import unless_stopped
+from observer_collector.stopping import Ending, Stage, unless_stopped
 from observer_core.brokers.kis.endpoints import websocket_url
 from observer_core.brokers.kis.rest import KisRestClient
 from observer_core.clock import Clock
-from observer_core.errors import StorageError
 from observer_core.journal import ControlKind
 from observer_core.logs import logger
 from observer_core.reference.universe import Universe
 from observer_core.settings import CollectorSettings, KisSettings, Paths, Settings
 from observer_core.settings.paths import Track
 
-# Together below the ten seconds within which a stop is over.
-_SWEEP_SECONDS, _CLOSE_SECONDS, _SEAL_SECONDS = 2.0, 1.5, 4.0
 _BEAT_SECONDS, _VIRTUAL_BEAT_SECONDS = 0.05, 0.002
 # Turns of the event loop after which everything that was in the socket has been read: one to see the
 # socket, one to wake the receiver, one for it to run; and one more.
@@ -66,6 +65,8 @@ class Intake:
         promise: What the conductor is promised.
         clock: The process's clock.
         comparison: Compares that clock with the broker's.
+        ending: How long each part of a stop may take.
+        keys: The app keys of the websocket.
     """
 
     def __init__(
@@ -78,7 +79,10 @@ class Intake:
         promise: Promise,
         clock: Clock,
         comparison: ClockComparison,
+        ending: Ending,
+        keys: AppKeys,
     ) -> None:
+        self._ending = ending
         self._clock = clock
         self._hours = hours
         self._pauses = DiskPauses()
@@ -100,22 +104,17 @@ class Intake:
             root=Paths(settings.paths).journal(Track.SCALP),
             shard=settings.collector.shard,
         )
-        self._backfill = settings.collector.backfill
-        if self._backfill:
-            self.recorder.on_hole = self.backfiller.add
+        self.rates = RateRing()
+        self.fills_holes = settings.collector.backfill
+        self.recorder.on_hole = self.backfiller.add if self.fills_holes else self.backfiller.ledger.found
         self.connection = BrokerConnection(
             websocket_url(settings.kis),
             limit=settings.collector.registrations,
-            tokens=client.tokens,
+            keys=keys,
             recorder=self.recorder,
             writer=scalp.writer,
             hours=hours,
             backoff=Backoff(Random()),  # noqa: S311  (a pause between attempts is no secret)
-            budget=ConnectBudget(
-                Paths(settings.paths).connect_budget(client.tokens.fingerprint),
-                settings.collector.connects_per_hour,
-                clock,
-            ),
             promise=promise,
             clock=clock,
         )
@@ -152,11 +151,14 @@ class Intake:
         Raises:
             StorageError: The disk took no more; what was not durable is lost.
         """
+        self._ending.sealed = False
         writing = [asyncio.create_task(track.writer.run()) for track in self.journals.tracks.values()]
         try:
             await self._take_in(stop, writing)
         finally:
-            await self._seal(writing)
+            self._ending.begin()
+            await seal(self.journals, writing, seconds=self._ending.left(Stage.SEAL))
+            self._ending.sealed = True
 
     async def _take_in(self, stop: asyncio.Event, writing: list[asyncio.Task[None]]) -> None:
         if await unless_stopped(stop, self._begin()) is None:
@@ -177,20 +179,22 @@ class Intake:
                 )
             ]
             sweeping = group.create_task(self.sweeper.run())
-            filling = group.create_task(self.backfiller.run()) if self._backfill else None
+            filling = group.create_task(self.backfiller.run()) if self.fills_holes else None
             connecting = group.create_task(self.connection.run())
             await stop.wait()
+            self._ending.begin()
             planning.cancel()
             for task in helping:
                 task.cancel()
+            patience = self._ending.left(Stage.REQUESTS)
             stopping = [
-                self.sweeper.stop(sweeping, patience_seconds=_SWEEP_SECONDS),
-                self.connection.stop(),
+                self.sweeper.stop(sweeping, patience_seconds=patience),
+                self.connection.stop(patience_seconds=patience),
             ]
             if filling is not None:
-                stopping.append(self.backfiller.stop(filling, patience_seconds=_SWEEP_SECONDS))
+                stopping.append(self.backfiller.stop(filling, patience_seconds=patience))
             await asyncio.gather(*stopping)
-            await asyncio.wait([connecting], timeout=_CLOSE_SECONDS)
+            await asyncio.wait([connecting], timeout=self._ending.left(Stage.CLOSE))
             for task in (connecting, beating, following):
                 task.cancel()
         self.recorder.control(ControlKind.STOP, {"records": self.records})
@@ -210,24 +214,6 @@ class Intake:
             self.recorder.hole(hole)
         return True
 
-    async def _seal(self, writing: list[asyncio.Task[None]]) -> None:
-        writers = [track.writer for track in self.journals.tracks.values()]
-        for writer in writers:
-            writer.close()
-        await asyncio.wait(writing, timeout=_SEAL_SECONDS)
-        lost = sum(writer.backlog_bytes for writer in writers)
-        unsealed = [task for task in writing if not task.done()]
-        for task in unsealed:
-            task.cancel()
-        await asyncio.gather(*unsealed, return_exceptions=True)
-        if unsealed:
-            for writer in writers:
-                writer.abandon()
-            raise StorageError(
-                f"The journal could not be sealed: {lost} bytes did not reach the disk.",
-                remedy="Free space on OBSERVER_DATA_DIR; the next start recovers what is on it.",
-            )
-
     def _beside(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yields what runs beside the intake."""
         yield self.compressor.run()
@@ -246,6 +232,7 @@ class Intake:
             for writer in writers:
                 writer.tick(now_ns)
             self._tell_pause(now_ns)
+            self.rates.observe(now_ns, self.records)
             done_ns = now_ns if self.recorder.messages == messages else self.recorder.last_wall_ns
             ends = (writer.unsealed_hour_ends_ns for writer in writers)
             # What waits in the socket for the disk is not done, whatever the time is.

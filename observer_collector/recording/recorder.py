@@ -27,6 +27,7 @@ from observer_core.brokers.kis.frames import (
     KeepAlive,
     Refusal,
     parse_message,
+    single_record,
     split_records,
 )
 from observer_core.clock import Clock
@@ -51,6 +52,9 @@ TRADE_CHANNELS = frozenset(name for name, channel in CHANNELS.items() if channel
 UNREADABLE_CHANNEL = "_unreadable"
 
 _RETRY_SECONDS = 1.0
+
+# A named tuple's own way to be made costs three times as much, for each message.
+_new = tuple.__new__
 
 _log = logger(__name__)
 
@@ -135,9 +139,13 @@ class Recorder:
         self.messages += 1
         self.last_wall_ns = wall_ns
         self._frame += 1
-        received = Received(self.epoch, self._frame, wall_ns, mono_ns)
+        received = _new(Received, (self.epoch, self._frame, wall_ns, mono_ns))
         plain = is_plain_bytes(data)
         text = data.decode("ascii") if plain else data.decode("utf-8", "surrogateescape")
+        single = single_record(text)
+        if single is not None and single[0] in CHANNELS:
+            self._data(received, single[0], [single[1]], plain=plain)
+            return None
         channel = UNREADABLE_CHANNEL
         try:
             message = parse_message(text)
@@ -161,7 +169,12 @@ class Recorder:
         received = Received(self.epoch, self._frame, self._clock.now_ns(), self._clock.monotonic_ns())
         if kind is ControlKind.ACKNOWLEDGE:
             self._acknowledged(payload, received.wall_ns)
-        self._control(self._writer.segment_for(received.wall_ns), received, kind, payload)
+        segment = self._writer.segment_for(received.wall_ns)
+        self._control(segment, received, kind, payload)
+        if kind is ControlKind.REFUSE:
+            strange = self.unknown.code(str(payload["code"]), str(payload["message"]))
+            if strange is not None:
+                self._follow(segment, received, ControlKind.UNKNOWN, strange)
 
     def _acknowledged(self, payload: Mapping[str, Any], wall_ns: int) -> None:
         """Follows what the broker holds: between a release and the next registration nobody listens.
@@ -206,8 +219,7 @@ class Recorder:
         build = self._lines.plain if plain else self._lines.any
         is_trade = channel in TRADE_CHANNELS
         width = records[0].count("^") + 1
-        if (channel, width) not in KNOWN:
-            self.unknown.frame(channel, width)
+        strange = None if (channel, width) in KNOWN else self.unknown.frame(channel, width)
         count, observe, wall_ns = self.flows.count, self._continuity.observe, received.wall_ns
         for index, record in enumerate(records):
             key = record.partition("^")[0]
@@ -217,6 +229,8 @@ class Recorder:
             count(channel, key, wall_ns)
             if is_trade and (finding := observe(channel, record, wall_ns)) is not None:
                 self._report(segment, received, finding)
+        if strange is not None:
+            self._follow(segment, received, ControlKind.UNKNOWN, strange)
         self.records += len(records)
         self.last_data = received
 
@@ -237,6 +251,7 @@ class Recorder:
             return
         if self._was_unwatched(hole):
             # Nobody listened, so nothing is at fault.
+            self._continuity.excuse(hole.channel, hole.symbol, hole.shares)
             told = {**hole.to_json(), "severity": Severity.REPORT}
             self._follow(segment, received, ControlKind.UNWATCHED, told)
         else:

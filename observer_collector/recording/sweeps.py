@@ -3,8 +3,10 @@
 Invariant: while the market can have data, a sweep begins at every multiple of the interval on the
 clock; each row that the broker returns is journaled as it was sent; each sweep ends with a control
 record that says what it asked for and what it got, and which symbols stayed without a row after they
-were asked for once more. A row that says the same as the one before is journaled too: what the broker
-sent is what the journal holds, and nothing is judged at intake. No failure ends the sweeping.
+were asked for once more. A batch that the broker refuses for a symbol in it is halved until that symbol
+is alone, so that it costs nobody else a row; it is named, and asked for alone from then on. A row that says
+the same as the one before is journaled too: what the broker sent is what the journal holds, and nothing is
+judged at intake. No failure ends the sweeping.
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ from observer_core.logs import logger
 _IN_FLIGHT = 4
 # A request that failed is asked again at the end of its sweep, once: the client has repeated it before.
 _ROUNDS = 2
+# Requests that a sweep spends on halving refused batches: a bad symbol among thirty costs ten.
+_MOST_HALVED = 40
+# The gateway's refusals are about the request or the key, and no smaller batch would be accepted.
+_OF_THE_GATEWAY = "EGW"
 # Symbols without a row that a control record names; their number is always told.
 _NAMED = 50
 _NANOSECONDS = 1_000_000_000
@@ -64,9 +70,12 @@ class Sweep:
         symbols: Symbols asked for.
         rows: Rows returned.
         requests: Requests that were answered.
+        batches: Requests planned, those that halving adds included.
         retried: Requests that were asked again.
+        halved: Requests that halving has added.
         failed: Requests without an answer, those that were not sent included.
         missing: Symbols asked for, and asked for again, that are in no row.
+        unaccepted: Symbols that the broker refuses to answer for.
         refused: Whether the broker refused the key: nothing more was asked.
         error: The last failure.
         finished_ns: When it ended, on the clock.
@@ -76,9 +85,12 @@ class Sweep:
     symbols: int
     rows: int = 0
     requests: int = 0
+    batches: int = 0
     retried: int = 0
+    halved: int = 0
     failed: int = 0
     missing: list[str] = field(default_factory=list)
+    unaccepted: list[str] = field(default_factory=list)
     refused: bool = False
     error: str = ""
     finished_ns: int = 0
@@ -102,6 +114,8 @@ class Sweep:
             "failed": self.failed,
             "missing": len(self.missing),
             "missing_symbols": self.missing[:_NAMED],
+            "unaccepted": len(self.unaccepted),
+            "unaccepted_symbols": self.unaccepted[:_NAMED],
             "error": self.error,
         }
 
@@ -140,6 +154,7 @@ class SwingSweeper:
         self._epoch = 0
         self._frame = 0
         self._codes: tuple[str, ...] = ()
+        self._alone: frozenset[str] = frozenset()
         self._stopping = False
         self._sweeping = False
         self._refused_until_ns = 0
@@ -194,22 +209,25 @@ class SwingSweeper:
 
     async def _sweep(self, due_ns: int) -> None:
         codes = self._codes
-        batches = _batches(codes)
-        sweep = Sweep(due_ns, len(codes))
-        self._sweeping, total = True, len(batches)
+        batches = _batches([code for code in codes if code not in self._alone])
+        batches += [(code,) for code in codes if code in self._alone]
+        sweep = Sweep(due_ns, len(codes), batches=len(batches))
+        self._sweeping = True
         try:
             for number in range(_ROUNDS):
                 sweep.retried += len(batches) if number else 0
                 batches = await self._round(sweep, batches)
                 if not batches or self._stopping or sweep.refused:
                     break
-            answered = sweep.requests
+            answered, planned = sweep.requests, sweep.batches
             await self._ask_for_missing(sweep)
-            sweep.requests = answered
+            sweep.requests, sweep.batches = answered, planned
         finally:
             self._sweeping = False
-            sweep.failed = max(0, total - sweep.requests)
-            self._finish(sweep)
+            sweep.failed = max(0, sweep.batches - sweep.requests)
+            known, self._alone = self._alone, frozenset(sweep.unaccepted)
+            # A symbol that is refused each minute is told once; the control record names it each time.
+            self._finish(sweep, told=self._alone == known and sweep.failed == len(known))
 
     async def _ask_for_missing(self, sweep: Sweep) -> None:
         """Asks once more for the symbols that answered requests had no row for."""
@@ -234,8 +252,8 @@ class SwingSweeper:
                 except BrokerCredentialError as error:
                     sweep.error, sweep.refused = str(error), True
                 except BrokerRequestError as error:
-                    # The broker does not accept these symbols; the other batches are not its concern.
                     sweep.error = str(error)
+                    waiting.extendleft(_halves(sweep, batch, error))
                 except (ExternalError, StorageError) as error:
                     sweep.error = str(error)
                     again.append(batch)
@@ -264,7 +282,7 @@ class SwingSweeper:
         if self.on_rows is not None:
             self.on_rows(rows, received.wall_ns)
 
-    def _finish(self, sweep: Sweep) -> None:
+    def _finish(self, sweep: Sweep, *, told: bool) -> None:
         received = self._received()
         sweep.finished_ns = received.wall_ns
         self.last = sweep
@@ -276,12 +294,26 @@ class SwingSweeper:
         line = self._lines.any(received, 0, CONTROL_CHANNEL, ControlKind.SWEEP, compact_json(sweep.payload()))
         segment = self._writer.segment_for(received.wall_ns)
         segment.append(line, received, CONTROL_CHANNEL, ControlKind.SWEEP.value)
-        if sweep.failed:
+        if sweep.failed and not told:
             _log.warning("A sweep is not complete.", **sweep.payload())
 
     def _received(self) -> Received:
         self._frame += 1
         return Received(self._epoch, self._frame, self._clock.now_ns(), self._clock.monotonic_ns())
+
+
+def _halves(sweep: Sweep, batch: Sequence[str], error: BrokerRequestError) -> list[Sequence[str]]:
+    """Returns what to ask for in place of a refused batch; nothing for one symbol, or past the bound."""
+    if len(batch) == 1:
+        sweep.unaccepted.append(batch[0])
+        return []
+    if error.code.startswith(_OF_THE_GATEWAY) or sweep.halved + 2 > _MOST_HALVED:
+        return []
+    sweep.halved += 2
+    sweep.retried += 2
+    sweep.batches += 1
+    middle = len(batch) // 2
+    return [batch[:middle], batch[middle:]]
 
 
 def _batches(codes: Sequence[str]) -> list[Sequence[str]]:

@@ -43,16 +43,21 @@ class Compressor:
         self._clock = clock
         self._after_ns = int(after_hours * _HOUR_NS)
         self._damaged: set[str] = set()
+        self._ended = False
         self.segments = 0
 
     async def run(self) -> None:
         """Looks for segments until cancelled."""
-        while True:
-            try:
-                await asyncio.to_thread(self.look)
-            except (OSError, StorageError) as error:
-                _log.warning("Segments cannot be compressed now; it is tried again.", error=str(error))
-            await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            while True:
+                try:
+                    await asyncio.to_thread(self.look)
+                except (OSError, StorageError) as error:
+                    _log.warning("Segments cannot be compressed now; it is tried again.", error=str(error))
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            # A thread cannot be cancelled: it ends with the segment that it is at.
+            self._ended = True
 
     def look(self) -> None:
         """Compresses what is old enough.
@@ -62,6 +67,8 @@ class Compressor:
             StorageError: A manifest cannot be read.
         """
         for sealed in self._due():
+            if self._ended:
+                return
             try:
                 compress(sealed)
             except StorageError as error:

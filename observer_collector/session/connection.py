@@ -24,10 +24,10 @@ from observer_collector.session.backoff import Backoff
 from observer_collector.session.broker_socket import open_socket
 from observer_collector.session.commands import Command, Echo, End, EndCause, Note, Outage, Register, Release
 from observer_collector.session.connect_budget import ConnectBudget
+from observer_collector.session.keys import AppKeys
 from observer_collector.session.session import Session
 from observer_collector.slots.registrations import Pair
 from observer_core.brokers.kis.frames import register, release
-from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.clock import Clock, kst_datetime
 from observer_core.errors import (
     BrokerCredentialError,
@@ -37,7 +37,7 @@ from observer_core.errors import (
     StorageError,
 )
 from observer_core.journal import ControlKind, JournalWriter
-from observer_core.logs import hide, logger, redact
+from observer_core.logs import logger, redact
 
 _TICK_SECONDS, _VIRTUAL_TICK_SECONDS = 0.05, 0.002
 _DISK_POLL_SECONDS = 0.05
@@ -63,12 +63,11 @@ class BrokerConnection:
     Args:
         url: Address of the websocket.
         limit: Registrations that the broker allows.
-        tokens: Source of the approval key.
+        keys: The app keys, and which one is used.
         recorder: Takes every message.
         writer: Says when intake has to wait for the disk.
         hours: The market's hours.
         backoff: The pauses between attempts.
-        budget: The attempts of the last hour.
         promise: Stands still while a connection is made.
         clock: The process's clock.
     """
@@ -78,23 +77,21 @@ class BrokerConnection:
         url: str,
         *,
         limit: int,
-        tokens: TokenStore,
+        keys: AppKeys,
         recorder: Recorder,
         writer: JournalWriter,
         hours: MarketHours,
         backoff: Backoff,
-        budget: ConnectBudget,
         promise: Promise,
         clock: Clock,
     ) -> None:
         self._url = url
         self._limit = limit
-        self._tokens = tokens
+        self.keys = keys
         self._recorder = recorder
         self._writer = writer
         self._hours = hours
         self._backoff = backoff
-        self.budget = budget
         self._promise = promise
         self._clock = clock
         self._outages: dict[Pair, Outage] = {}
@@ -102,7 +99,6 @@ class BrokerConnection:
         self._planned = asyncio.Event()
         self._stop = asyncio.Event()
         self._socket: ClientConnection | None = None
-        self._refused_key: SecretStr | None = None
         self.session: Session | None = None
         self.state = ConnectionState.IDLE
         self.problem: str | None = None
@@ -110,6 +106,11 @@ class BrokerConnection:
         self.opened = 0
         self.opened_at: Moment | None = None
         self.waiting_for_disk = False
+
+    @property
+    def budget(self) -> ConnectBudget:
+        """The attempts of the last hour with the app key in use."""
+        return self.keys.current.budget
 
     def replan(self, plan: Sequence[Pair], outages: Mapping[Pair, Outage] | None = None) -> None:
         """Changes what is registered; the connection stays.
@@ -137,13 +138,24 @@ class BrokerConnection:
                 await asyncio.wait_for(self._stop.wait(), pause)
         self.state = ConnectionState.STOPPED
 
-    async def stop(self) -> None:
-        """Closes the connection; `run` ends once everything received is journaled."""
+    async def stop(self, *, patience_seconds: float) -> None:
+        """Closes the connection; `run` ends once everything received is journaled.
+
+        Args:
+            patience_seconds: Real time that the broker has to answer; then the line is cut.
+        """
         self._stop.set()
         # Without a plan there is nothing to connect for, and nothing to wait for now.
         self._planned.set()
-        if self._socket is not None:
-            await self._socket.close(reason="stopping")
+        socket = self._socket
+        if socket is None:
+            return
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await socket.close(reason="stopping")
+        except TimeoutError:
+            # A line on which nothing passes any more, in either direction.
+            socket.transport.abort()
 
     async def _wait_for_budget(self) -> None:
         """Returns once another attempt is allowed, or at a stop."""
@@ -160,9 +172,10 @@ class BrokerConnection:
 
     async def _attempt(self) -> float:
         """Makes one connection and holds it to its end; returns the seconds to wait before the next."""
+        used = self.keys.current
         try:
             with self._promise.busy():
-                key = await self._approval_key()
+                key = await used.approval_key()
                 self.budget.spend()
                 socket = await open_socket(self._url)
         except (ExternalError, StorageError) as error:
@@ -170,20 +183,13 @@ class BrokerConnection:
         await self._recorder.begin_epoch()
         cause = await self._hold(socket, key)
         if cause is EndCause.CREDENTIAL and self._backoff.may_renew():
-            self._refused_key = key
+            used.refuse(key)
             return self._backoff.lost()
-        return self._backoff.after(cause)
-
-    async def _approval_key(self) -> SecretStr:
-        if self._refused_key is None:
-            key = await self._tokens.approval_key()
-        else:
-            key = await self._tokens.replace_approval_key(self._refused_key)
-            self._refused_key = None
-        hide([key])
-        return key
+        # Another key has a session of its own: there is nothing to wait for.
+        return 0.0 if self.keys.ended(cause) else self._backoff.after(cause)
 
     def _not_opened(self, error: ObserverError) -> float:
+        self.keys.ended(EndCause.LOST)
         self.problem = str(error)
         self.refused = isinstance(error, BrokerCredentialError | BrokerRequestError)
         pause = self._backoff.refused() if self.refused else self._backoff.lost()
@@ -204,8 +210,9 @@ class BrokerConnection:
         self._socket, self.session, self.state = socket, session, ConnectionState.OPEN
         self._backoff.opened()
         self.opened += 1
-        self._recorder.control(ControlKind.CONNECT, {"registrations": len(self._plan)})
-        _log.info("Connected to the broker.", epoch=self._recorder.epoch, registrations=len(self._plan))
+        details = {"registrations": len(self._plan), "key": self.keys.current.name}
+        self._recorder.control(ControlKind.CONNECT, details)
+        _log.info("Connected to the broker.", epoch=self._recorder.epoch, **details)
         async with asyncio.TaskGroup() as group:
             ticking = group.create_task(self._tick(session, socket, key))
             await self._receive(session, socket, key)

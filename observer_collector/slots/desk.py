@@ -69,7 +69,6 @@ class SlotDesk:
         self._sampled_ns = 0
         self._samples: dict[str, tuple[int, int]] = {}
         self._told: set[tuple[str, int]] = set()
-        self._left: set[str] = set()
         self.pairs: tuple[Pair, ...] = ()
         self.overflow: tuple[Signal, ...] = ()
         self.signals = 0
@@ -113,6 +112,8 @@ class SlotDesk:
             self._tell(change, now_ns)
         self._tell_overflow(plan)
         if plan.pairs != self.pairs:
+            if not self.pairs:
+                self._leave_out(plan)
             outages = self._outages(plan) if not self.pairs else None
             self.pairs = plan.pairs
             self._replan(plan.pairs, outages)
@@ -175,12 +176,13 @@ class SlotDesk:
             "channels": list(channels),
         }
         if not change.entered:
-            self._left.add(change.symbol)
             details["held_seconds"] = change.held_ns // _NANOSECONDS
-        elif change.symbol in self._left:
+        for channel in TRADE_CHANNELS.intersection(channels):
+            account = self._continuity.account(channel, change.symbol)
             # Only who left is back: a break over a restart or a lost line is a loss.
-            for channel in TRADE_CHANNELS.intersection(channels):
+            if change.entered and account is not None and not account.watched:
                 self._recorder.rejoins(Pair(channel, change.symbol), now_ns)
+        self._continuity.watch(change.symbol, watched=change.entered)
         self._recorder.control(ControlKind.SLOT, details)
         _log.debug("A slot has changed.", **details)
 
@@ -195,6 +197,12 @@ class SlotDesk:
                      "strength": round(signal.strength, 3)},
                 )  # fmt: skip
         self._told = waiting
+
+    def _leave_out(self, plan: SlotPlan) -> None:
+        """Notes whom an earlier process watched and this one does not."""
+        planned = {pair.symbol for pair in plan.pairs}
+        for symbol in {symbol for _, symbol, _ in self._continuity.accounts()} - planned:
+            self._continuity.watch(symbol, watched=False)
 
     def _outages(self, plan: SlotPlan) -> Mapping[Pair, Outage] | None:
         """Returns what the time between the journal's last line and this start has left uncovered."""

@@ -34,8 +34,10 @@ class Account:
         trades: Trades received that continued the day.
         captured: Their shares.
         before_slot: Shares traded before the first trade received.
-        holes: Breaks of continuity.
+        holes: Breaks of continuity while somebody listened.
         hole_shares: Shares missing in them.
+        unwatched_shares: Shares traded while nobody listened.
+        watched: Whether the symbol holds a slot; what it trades without one is no loss.
         duplicates: Trades received again or out of order.
         resets: Restarts of the cumulative volume at a lower figure.
         volume_before_reset: Cumulative volume that the resets left behind.
@@ -62,6 +64,8 @@ class Account:
     volume_before_reset: int = 0
     contradictions: int = 0
     session: str = ""
+    unwatched_shares: int = 0
+    watched: bool = True
 
 
 @dataclass(frozen=True, slots=True)

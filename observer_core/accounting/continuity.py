@@ -1,8 +1,8 @@
 """Continuity of the cumulative volume, per channel and symbol.
 
 Invariant: for every symbol and business date, `volume + volume_before_reset` equals
-`before_slot + captured + hole_shares`, as long as no trade contradicted the rule below
-(`contradictions`). The accounting reads values; it never drops or changes a record.
+`before_slot + captured + hole_shares + unwatched_shares`, as long as no trade contradicted the rule
+below (`contradictions`). The accounting reads values; it never drops or changes a record.
 
 The relation (broker reference, 7.1, fields by index): of two trades without another one between,
 ACML_VOL(13) grows by CNTG_VOL(12), ACML_TR_PBMN(14) by price(2) times volume, and the count and the
@@ -17,13 +17,14 @@ session had traded before is a hole; any other lower figure is an unexpected one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from observer_core.accounting.account import Account, Finding, Hole, Reset
-from observer_core.accounting.policy import SESSIONS, ContinuityPolicy
-from observer_core.clock.base import NANOSECONDS, kst_datetime
+from observer_core.accounting.policy import ContinuityPolicy
+from observer_core.accounting.trade import Trade
+from observer_core.clock.base import NANOSECONDS
 from observer_core.errors import StorageError
 
 _BUY, _SELL = "1", "5"
@@ -31,74 +32,6 @@ _BUY, _SELL = "1", "5"
 _NIGHT_NS = 4 * 3600 * NANOSECONDS
 # The last value that the fast path reads is number 21; what follows stays one piece.
 _SPLITS = 22
-_BUSINESS_DATE = 33
-_SESSION = 46
-
-
-@dataclass(frozen=True, slots=True)
-class _Trade:
-    """The figures of one record that the accounting uses."""
-
-    channel: str
-    symbol: str
-    business_date: str
-    time: str
-    received_ns: int
-    volume: int
-    cumulative: int
-    value: int
-    own_value: int
-    sell_trades: int
-    buy_trades: int
-    sell_volume: int
-    buy_volume: int
-    side: str
-    session: str
-
-    @classmethod
-    def parse(cls, channel: str, payload: str, wall_ns: int) -> _Trade:
-        values = payload.split("^")
-        dated = len(values) > _BUSINESS_DATE and values[_BUSINESS_DATE]
-        volume = int(values[12])
-        return cls(
-            channel=channel,
-            symbol=values[0],
-            business_date=values[_BUSINESS_DATE] if dated else f"{kst_datetime(wall_ns):%Y%m%d}",
-            time=values[1],
-            received_ns=wall_ns,
-            volume=volume,
-            cumulative=int(values[13]),
-            value=int(values[14]),
-            # A midpoint order trades at half a tick, which below 2,000 KRW is half a won.
-            own_value=int(Decimal(values[2]) * volume),
-            sell_trades=int(values[15]),
-            buy_trades=int(values[16]),
-            sell_volume=int(values[19]),
-            buy_volume=int(values[20]),
-            side=values[21],
-            session=SESSIONS.get(values[_SESSION], "") if len(values) > _SESSION else "",
-        )
-
-    def open_account(self) -> Account:
-        """Returns the account of a day that begins with this trade."""
-        account = Account(
-            self.business_date, self.time, self.received_ns, self.cumulative, self.value,
-            self.sell_trades, self.buy_trades, self.sell_volume, self.buy_volume,
-        )  # fmt: skip
-        account.trades, account.captured = 1, self.volume
-        account.before_slot = self.cumulative - self.volume
-        account.session = self.session
-        return account
-
-    def carry_on(self, account: Account) -> None:
-        """Makes this trade the last one of an account."""
-        account.trade_time, account.last_ns = self.time, self.received_ns
-        account.volume, account.value = self.cumulative, self.value
-        account.sell_trades, account.buy_trades = self.sell_trades, self.buy_trades
-        account.sell_volume, account.buy_volume = self.sell_volume, self.buy_volume
-        account.trades += 1
-        account.captured += self.volume
-        account.session = self.session
 
 
 class VolumeContinuity:
@@ -130,10 +63,11 @@ class VolumeContinuity:
         try:
             account = self._accounts.get((channel, values[0]))
             if account is None or wall_ns - account.last_ns > _NIGHT_NS:
-                return self._after_pause(_Trade.parse(channel, payload, wall_ns), account)
-            if int(values[13]) != account.volume + int(values[12]):
-                return self._compare(_Trade.parse(channel, payload, wall_ns), account)
-            _continue(account, values, wall_ns)
+                return self._after_pause(Trade.parse(channel, payload, wall_ns), account)
+            volume = int(values[12])
+            if int(values[13]) != account.volume + volume:
+                return self._compare(Trade.parse(channel, payload, wall_ns), account)
+            _continue(account, values, volume, wall_ns)
         except (ValueError, IndexError, InvalidOperation):
             # The record is journaled as it came; compaction names what is wrong with it.
             self.unreadable += 1
@@ -147,6 +81,19 @@ class VolumeContinuity:
     def account(self, channel: str, symbol: str) -> Account | None:
         """Returns the account of a symbol on a channel, if a trade of it was seen."""
         return self._accounts.get((channel, symbol))
+
+    def watch(self, symbol: str, *, watched: bool) -> None:
+        """States that a symbol holds a slot from now on, or that it holds none."""
+        for (_, name), account in self._accounts.items():
+            if name == symbol:
+                account.watched = watched
+
+    def excuse(self, channel: str, symbol: str, shares: int) -> None:
+        """Takes back a hole that was found: in its time nobody listened, so nothing is missing."""
+        account = self._accounts[channel, symbol]
+        account.holes -= 1
+        account.hole_shares -= shares
+        account.unwatched_shares += shares
 
     def state(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Returns everything as plain values, by channel and symbol."""
@@ -170,13 +117,13 @@ class VolumeContinuity:
         except (TypeError, AttributeError) as error:
             raise StorageError(f"This is no state of the volume accounting: {error}.") from error
 
-    def _after_pause(self, trade: _Trade, account: Account | None) -> Finding | None:
+    def _after_pause(self, trade: Trade, account: Account | None) -> Finding | None:
         if account is None or trade.business_date > account.business_date:
             self._accounts[trade.channel, trade.symbol] = trade.open_account()
             return None
         return self._compare(trade, account)
 
-    def _compare(self, trade: _Trade, account: Account) -> Finding | None:
+    def _compare(self, trade: Trade, account: Account) -> Finding | None:
         if trade.business_date > account.business_date:
             return self._after_pause(trade, account)
         if trade.business_date < account.business_date:
@@ -199,7 +146,7 @@ class VolumeContinuity:
         trade.carry_on(account)
         return hole
 
-    def _hole(self, trade: _Trade, account: Account, shares: int) -> Hole:
+    def _hole(self, trade: Trade, account: Account, shares: int) -> Hole:
         sold, bought = trade.side == _SELL, trade.side == _BUY
         sell_trades = trade.sell_trades - sold - account.sell_trades
         buy_trades = trade.buy_trades - bought - account.buy_trades
@@ -226,7 +173,7 @@ class VolumeContinuity:
             severity=self._policy.severity(trade.channel, phase),
         )
 
-    def _begins_anew(self, trade: _Trade, account: Account) -> bool:
+    def _begins_anew(self, trade: Trade, account: Account) -> bool:
         """Returns whether a session has begun whose figures do not go on from those before."""
         if trade.session == account.session or trade.session not in self._policy.restarts:
             return False
@@ -237,7 +184,7 @@ class VolumeContinuity:
             or trade.buy_trades < account.buy_trades
         )
 
-    def _reset(self, trade: _Trade, account: Account) -> Reset:
+    def _reset(self, trade: Trade, account: Account) -> Reset:
         unstated = not trade.session
         expected = unstated or (trade.session in self._policy.restarts and trade.session != account.session)
         left_behind, shares = account.volume, trade.cumulative - trade.volume
@@ -266,9 +213,9 @@ class VolumeContinuity:
         )
 
 
-def _continue(account: Account, values: list[str], wall_ns: int) -> None:
+def _continue(account: Account, values: list[str], volume: int, wall_ns: int) -> None:
     """Enters a trade whose shares fit; what else it says is checked, and never makes a hole."""
-    volume, value, side, price = int(values[12]), int(values[14]), values[21], values[2]
+    value, side, price = int(values[14]), values[21], values[2]
     sell_trades, buy_trades = int(values[15]), int(values[16])
     sell_volume, buy_volume = int(values[19]), int(values[20])
     own_value = int(price) * volume if price.isdigit() else int(Decimal(price) * volume)

@@ -11,7 +11,6 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import zstandard
 
@@ -63,7 +62,7 @@ class _Decompressed(io.RawIOBase):
         super().close()
 
 
-def open_content(path: Path) -> BinaryIO:
+def open_content(path: Path) -> io.BufferedReader:
     """Opens the content of a segment for reading.
 
     Args:

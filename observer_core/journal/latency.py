@@ -28,6 +28,11 @@ class LatencyHistogram:
         self.longest_seconds = max(self.longest_seconds, seconds)
 
     @property
+    def counts(self) -> list[int]:
+        """How many durations fell into each bucket; the last one has no bound."""
+        return list(self._counts)
+
+    @property
     def cumulative(self) -> list[int]:
         """How many durations were at most as long as each bound, and last how many there were."""
         return list(accumulate(self._counts))

@@ -168,6 +168,11 @@ class OpenSegment:
             tally.begin(received, channel, key)
 
     @property
+    def stem(self) -> str:
+        """The name of its files without suffix; empty before its first line is durable."""
+        return "" if self._name is None else self._name.stem
+
+    @property
     def pending_bytes(self) -> int:
         """Bytes that are not durable."""
         return self.tally.size - self.durable

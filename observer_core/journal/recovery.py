@@ -8,8 +8,6 @@ run again: each step leaves something that the next run takes for a segment to r
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,11 +15,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from observer_core.accounting import ContinuityPolicy, Hole, VolumeContinuity, hole_of
+from observer_core.accounting import ContinuityPolicy, Hole, VolumeContinuity
 from observer_core.errors import StorageError
 from observer_core.journal.content import compressed_path, holds, readable_pieces
-from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind, JournalLine, Received, parse_line
-from observer_core.journal.open_segment import SegmentTally, WriterSettings
+from observer_core.journal.open_segment import WriterSettings
+from observer_core.journal.scan import SegmentScan
 from observer_core.journal.segment import (
     COMPRESSED_SUFFIX,
     FINAL_SUFFIX,
@@ -155,7 +153,7 @@ class JournalRecovery:
         elif not path.exists():
             self._unpack(compressed_path(final), path)
         continuity = self._continuity_after(before)
-        kept = _Scan(continuity, self._trade_channels)
+        kept = SegmentScan(continuity, self._trade_channels)
         kept.read(path)
         self._set_aside(compressed_path(final), kept.digest.hexdigest())
         torn_bytes = self._cut(folder, name, path, kept)
@@ -190,7 +188,7 @@ class JournalRecovery:
         else:
             self._storage.publish(packed, packed.with_name(f"{packed.name}.torn"))
 
-    def _cut(self, folder: Path, name: SegmentName, path: Path, kept: _Scan) -> int:
+    def _cut(self, folder: Path, name: SegmentName, path: Path, kept: SegmentScan) -> int:
         """Moves what is no whole line to the torn file; returns its size."""
         if not kept.torn:
             self._storage.cut(path, kept.size)
@@ -233,60 +231,6 @@ class JournalRecovery:
                 if manifest is not None:
                     return manifest
         return None
-
-
-class _Scan:
-    """What a segment's file holds: whole lines, and spans of bytes that are none."""
-
-    def __init__(self, continuity: VolumeContinuity, trade_channels: Container[str]) -> None:
-        self._continuity = continuity
-        self._trade_channels = trade_channels
-        self._holes: list[Hole] = []
-        self._reported: set[tuple[str, str, int]] = set()
-        self.tally = SegmentTally()
-        self.digest = hashlib.sha256()
-        self.size = 0
-        self.torn: list[tuple[int, int]] = []
-
-    def read(self, path: Path) -> None:
-        """Reads the file once, from its beginning to its end."""
-        with path.open("rb") as file:
-            for line in file:
-                self._take(line)
-                self.size += len(line)
-
-    def whole_spans(self) -> list[tuple[int, int]]:
-        """Returns the spans between the torn ones."""
-        edges = [0, *(edge for span in self.torn for edge in span), self.size]
-        return list(zip(edges[::2], edges[1::2], strict=True))
-
-    def unreported(self) -> list[Hole]:
-        """Returns the holes without a control record."""
-        return [hole for hole in self._holes if _identity(hole) not in self._reported]
-
-    def _take(self, line: bytes) -> None:
-        try:
-            parsed = parse_line(line)
-        except StorageError:
-            self.torn.append((self.size, self.size + len(line)))
-            return
-        received = Received(parsed.epoch, parsed.frame, parsed.wall_ns, parsed.mono_ns)
-        self.tally.add(len(line), received, parsed.channel, parsed.key)
-        self.digest.update(line)
-        self._account(parsed)
-
-    def _account(self, line: JournalLine) -> None:
-        if line.channel == CONTROL_CHANNEL and line.key in (ControlKind.HOLE, ControlKind.UNWATCHED):
-            hole = json.loads(line.payload)
-            self._reported.add((hole["channel"], hole["symbol"], hole["first_seen_ns"]))
-        elif line.channel in self._trade_channels and line.record >= 0:
-            hole = hole_of(self._continuity.observe(line.channel, line.payload, line.wall_ns))
-            if hole is not None:
-                self._holes.append(hole)
-
-
-def _identity(hole: Hole) -> tuple[str, str, int]:
-    return hole.channel, hole.symbol, hole.first_seen_ns
 
 
 def _read_manifest(folder: Path, name: SegmentName) -> Manifest | None:

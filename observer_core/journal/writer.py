@@ -135,6 +135,11 @@ class JournalWriter:
         return None
 
     @property
+    def open_segment(self) -> OpenSegment | None:
+        """The segment that takes lines now; None where none is open."""
+        return self._current
+
+    @property
     def backlog_bytes(self) -> int:
         """Bytes that were handed over and are not durable."""
         return sum(segment.pending_bytes for segment in self._segments)

@@ -203,6 +203,12 @@ class KisSettings(SettingsGroup):
     app_key: SecretStr = setting("KIS_APP_KEY", SecretStr(""), "App key.", layer=Layer.SECRET)
     app_secret: SecretStr = setting("KIS_APP_SECRET", SecretStr(""), "App secret.", layer=Layer.SECRET)
     hts_id: SecretStr = setting("KIS_HTS_ID", SecretStr(""), "HTS user id.", layer=Layer.SECRET)
+    reserve_app_key: SecretStr = setting(
+        "KIS_RESERVE_APP_KEY",
+        SecretStr(""),
+        "Second app key, for the websocket only, while the session of the first one lingers at the broker.",
+    )
+    reserve_app_secret: SecretStr = setting("KIS_RESERVE_APP_SECRET", SecretStr(""), "Its app secret.")
     environment: KisEnvironment = setting("KIS_ENVIRONMENT", KisEnvironment.REAL, "`real` or `paper`.")
     rest_url: str = setting("KIS_REST_URL", "", "REST address; the environment's own where empty.")
     websocket_url: str = setting(
@@ -225,7 +231,16 @@ class KisSettings(SettingsGroup):
         le=1,
     )
 
-    @field_validator("app_key", "app_secret", "hts_id", mode="after")
+    @property
+    def reserve(self) -> KisSettings | None:
+        """The same access with the reserve key; None where there is none."""
+        if not self.reserve_app_key.get_secret_value():
+            return None
+        return self.model_copy(
+            update={"app_key": self.reserve_app_key, "app_secret": self.reserve_app_secret}
+        )
+
+    @field_validator("app_key", "app_secret", "hts_id", "reserve_app_key", "reserve_app_secret", mode="after")
     @classmethod
     def _strip(cls, value: SecretStr) -> SecretStr:
         """A newline at the end of a secret file gives EGW00105 (broker reference, 2.1)."""
@@ -377,6 +392,13 @@ class CollectorSettings(SettingsGroup):
         ge=0,
     )
 
+    stop_seconds: float = setting(
+        "OBSERVER_STOP_SECONDS",
+        10.0,
+        "Real seconds from SIGTERM to the end of the process, whatever hangs; 80 % of them are for the seal.",
+        ge=1,
+        le=50,
+    )
     contract_interval_seconds: int | None = setting(
         "OBSERVER_CONTRACT_INTERVAL_SECONDS",
         None,
@@ -580,6 +602,12 @@ class RetentionSettings(SettingsGroup):
     )
     swing_days: int = setting(
         "OBSERVER_RETENTION_SWING_DAYS", 20, "Trading days of sweep rows that PostgreSQL keeps.", ge=1
+    )
+    runs_days: int = setting(
+        "OBSERVER_RETENTION_RUNS_DAYS",
+        30,
+        "Days that Dagster keeps runs whose results a later run has replaced.",
+        ge=14,
     )
     log_days: int = setting("OBSERVER_RETENTION_LOG_DAYS", 30, "Days that rotated log files are kept.", ge=1)
     free_percent: int = setting(

@@ -126,3 +126,30 @@ async def test_a_budget_keeps_a_loop_of_connections_from_blocking_the_key(scene)
         assert "connects of the hour" in status["session"]["problem"]
         assert len(run.account.connections) == before == 4
         assert (await run.collector.get("/ready"))[0] == 503
+
+
+async def test_a_reader_that_is_too_slow_for_the_broker_is_cut_off_and_comes_back(scene):
+    """What waited for it is lost with the connection: holes of the true size, and one connection more."""
+    async with scene() as run:
+        await run.fault("slow_reader", rate=500, bytes=30_000, count=1)
+        async with run.moving("09:04:00"):
+            await run.eventually(connected(2))
+            await run.complete()
+        await run.until("09:05:00")
+    assert [one["cause"] for one in run.controls("disconnect")] == ["lost", "stopped"]
+    assert run.controls("hole")
+    run.assert_nothing_that_was_not_sent_is_journaled()
+    run.assert_every_share_is_accounted_for()
+
+
+async def test_what_a_broker_throws_away_for_a_slow_reader_is_found_without_a_word_from_it(scene):
+    """The line stays and nobody says anything: only the cumulative figures tell."""
+    async with scene() as run:
+        await run.fault("slow_reader", rate=800, bytes=20_000, drop=True, seconds=60)
+        await run.until("09:04:00")
+        assert (await run.faults())["slow_reader"] > 0
+    assert len(run.account.connections) == 1
+    assert run.controls("hole")
+    assert run.controls("gap") == []
+    run.assert_all_that_was_sent_is_journaled()
+    run.assert_every_share_is_accounted_for()

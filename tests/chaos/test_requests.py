@@ -1,6 +1,9 @@
 """What happens to requests (broker reference, 2.2, 3.3, 3.4 and 9)."""
 
 import pytest
+from collector_world import instant
+
+from observer_core.settings.paths import Track
 
 SWEEP = "/uapi/domestic-stock/v1/quotations/intstock-multprice"
 TOKEN = "/oauth2/tokenP"
@@ -81,4 +84,21 @@ async def test_a_dead_token_is_replaced_once_and_then_left_alone(scene):
         assert "EGW00121" in (status["sweeps"]["problem"] or "")
         assert run.account.requests[TOKEN].total() - before <= 1
     assert len(run.account.connections) == 1
+    run.assert_all_that_was_sent_is_journaled()
+
+
+async def test_a_batch_refused_for_one_symbol_is_halved_until_only_that_symbol_fails(scene):
+    """OPSQ2002 for a code that the broker does not know any more: 59 rows instead of 30, and its name."""
+    async with scene(ready="08:59:50", OBSERVER_SWING_INTERVAL_SECONDS="60") as run:
+        bad = min(one.code for one in run.market.universe().symbols)
+        await run.fault("rest_status", status=200, code="OPSQ2002", path="intstock-multprice", symbols=[bad])
+        await run.step_until(
+            lambda status: status["sweeps"]["partial"] >= 2, begin="09:00:01", end="09:06:00"
+        )
+    told = [one for one in run.controls("sweep", Track.SWING) if one["due_ns"] >= instant("09:00:00")]
+    assert {tuple(one["unaccepted_symbols"]) for one in told} == {(bad,)}
+    assert {one["symbols"] - one["rows"] for one in told} == {1}
+    assert told[0]["retried"] >= 8
+    assert told[1]["retried"] == 0, "from then on it is asked for alone"
+    assert bad not in {line.key for line in run.records(Track.SWING) if line.wall_ns > instant("09:00:00")}
     run.assert_all_that_was_sent_is_journaled()

@@ -19,6 +19,11 @@ def unwatched(run, held):
     return min({one.code for one in run.market.universe().symbols} - set(held))
 
 
+def all_confirmed(status):
+    found = status.get("session", {}).get("registrations", {})
+    return bool(found) and found.get("confirmed", 0) == sum(found.values())
+
+
 def watched(status):
     return sorted({one["symbol"] for one in status["slots"] if one["channel"] == "H0STCNT0"})
 
@@ -152,6 +157,38 @@ async def test_a_signal_brings_a_symbol_in_and_what_it_replaces_comes_back_witho
     assert run.controls("hole") == []
     assert [one["symbol"] for one in run.controls("signal")] == [outside]
     run.assert_all_that_was_sent_is_journaled()
+    run.assert_every_share_is_accounted_for()
+
+
+async def test_what_was_not_watched_before_a_restart_is_no_hole_after_it(scene):
+    """Watched, then out of the plan over a restart, then watched again: its absence is no loss of ours."""
+    async with scene(before=_nothing) as run:
+        outside = unwatched(run, watched(await run.eventually(all_confirmed)))
+        file = run.market.paths.collector_changes
+        pinned = f'{{"OBSERVER_PINNED_SYMBOLS": "{outside}"}}'
+        file.write_text(pinned)
+        # The market stands while settings are read and slots change hands, however long that takes.
+        await run.eventually(lambda one: state_of(one, outside).get("state") == "confirmed")
+        await run.until("09:03:00")
+        await run.eventually(lambda one: state_of(one, outside).get("continuity"))
+        await run.collector.stop()
+        file.unlink()
+        quiet = {"OBSERVER_TRIGGER_SYMBOLS": "0", "OBSERVER_VI_POLL_SECONDS": "0"}
+        async with type(run.collector)(run.market, **quiet) as second:
+            await second.eventually(all_confirmed)
+            await run.until("09:06:00")
+            assert outside not in watched((await second.get("/status"))[1])
+            file.write_text(pinned)
+            await second.eventually(lambda one: state_of(one, outside).get("state") == "confirmed")
+            await run.until("09:12:00")
+            status = await second.eventually(
+                lambda one: (state_of(one, outside).get("continuity") or {}).get("unwatched_shares")
+            )
+        account = state_of(status, outside)["continuity"]
+        assert (account["holes"], account["hole_shares"]) == (0, 0)
+    # With it comes the symbol whose place it had taken.
+    assert outside in [one["symbol"] for one in run.controls("unwatched")]
+    assert outside not in [one["symbol"] for one in run.controls("hole")]
     run.assert_every_share_is_accounted_for()
 
 

@@ -98,6 +98,7 @@ class World:
             "OBSERVER_CLOCK": f"shared:{self.clock_path}",
             "OBSERVER_FSYNC_INTERVAL_MS": "20",
             "POD_NAME": "collector-under-test",
+            "OBSERVER_BACKUP_TARGET": "/backup",
             **variables,
         }
 

@@ -44,7 +44,13 @@ class PrometheusServer:
                     "scrape_configs": [
                         {
                             "job_name": "observer-collector",
-                            "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}],
+                            # The label of each target that a ServiceMonitor finds.
+                            "static_configs": [
+                                {
+                                    "targets": [f"127.0.0.1:{port}" for port in ports],
+                                    "labels": {"namespace": "observer-prod"},
+                                }
+                            ],
                         }
                     ],
                 }

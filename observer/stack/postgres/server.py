@@ -221,11 +221,17 @@ class PostgresServer:
             time.sleep(_POLL_SECONDS)
 
     def _make_databases(self) -> None:
+        from observer_core.warehouse.roles import Role  # the package loads polars
+
         with self.connection("postgres", user=SUPERUSER) as session, session.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,))
-            if cursor.fetchone() is None:
+            cursor.execute("SELECT rolname FROM pg_roles")
+            present = {name for (name,) in cursor.fetchall()}
+            if ROLE not in present:
                 statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(ROLE))
                 cursor.execute(statement, (self.home.password.get_secret_value(),))
+            for group in Role:
+                if group not in present:
+                    cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(group)))
             for name in self._databases:
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
                 if cursor.fetchone() is None:

@@ -7,6 +7,7 @@ the code that wrote them.
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 import polars as pl
 import psycopg2
+import zstandard
 from psycopg2 import sql
 
 from observer_core.settings import DatabaseSettings, Paths
@@ -49,6 +51,7 @@ WAREHOUSE_TABLES = (TRADES, SWING, EVENTS)
 _BARS = "bars_1m"
 _GAPS = "gaps"
 _CONTROL = "_control"
+_ZSTD = ".zst"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,13 @@ def _journal(paths: Paths, day: date) -> Journal:
     unsealed = []
     for track in Track:
         for path in sorted(paths.journal(track, day).glob("*.jsonl*")):
-            if path.suffix != ".jsonl" or not path.with_suffix(".manifest.json").exists():
+            name, _, suffix = path.name.partition(".")
+            sealed = suffix in ("jsonl", f"jsonl{_ZSTD}") and path.with_name(f"{name}.manifest.json").exists()
+            if not sealed:
                 unsealed.append(path.name)
+            if path.suffix != _ZSTD and path.with_name(path.name + _ZSTD).exists():
+                # Of a segment that is being compressed there are both for a moment, with one content.
+                continue
             for line in _lines(path):
                 channel = line["channel"]
                 if channel == _CONTROL:
@@ -190,8 +198,9 @@ def _rows(path: Path) -> int:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for line in file:
+    with path.open("rb", buffering=0) as file:
+        content = zstandard.ZstdDecompressor().stream_reader(file) if path.suffix == _ZSTD else file
+        for line in io.BufferedReader(content):
             yield json.loads(line)
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from observer_collector.recording.recorder import Recorder
+from observer_collector.recording.unknown import Unknown
 from observer_collector.slots.registrations import Pair
 from observer_core.accounting import VolumeContinuity
 from observer_core.brokers.kis.frames import Acknowledgement, KeepAlive
@@ -51,6 +52,9 @@ class Desk:
     def takes(self, message, wall_ns=None):
         data = message if isinstance(message, bytes) else message.encode()
         return self.recorder.message(data, wall_ns or self.clock.now_ns(), 7)
+
+    async def records(self):
+        return [line for line in await self.lines() if not line.is_control]
 
     async def lines(self):
         self.writer.close()
@@ -119,7 +123,7 @@ async def test_what_cannot_be_split_is_kept_whole(desk, frame):
 async def test_invalid_utf8_is_kept_byte_for_byte(desk):
     """The record with the bytes is base64; the other records of the frame are plain."""
     desk.takes(b"0|H0XXXXX0|002|005930^\xff\xfe^000660^ok")
-    lines = await desk.lines()
+    lines = await desk.records()
     assert [line.payload_bytes for line in lines] == [b"005930^\xff\xfe", b"000660^ok"]
     assert [(line.key, line.encoding) for line in lines] == [("005930", "base64"), ("000660", None)]
 
@@ -128,8 +132,48 @@ async def test_invalid_utf8_is_kept_byte_for_byte(desk):
 async def test_a_strange_symbol_does_not_become_a_key(desk, key):
     """The payload keeps it; line and manifest stay readable."""
     desk.takes(b"0|H0STCNT0|001|" + key + b"^rest")
-    (line,) = await desk.lines()
+    (line,) = await desk.records()
     assert (line.key, line.payload_bytes) == ("", key + b"^rest")
+
+
+async def test_what_no_list_has_is_journaled_counted_and_told_once(desk, capsys):
+    """A new channel, a new width and a new code, each twice: every one is kept, each is told once."""
+    for _ in range(2):
+        desk.takes("0|H0STNEW0|001|005930^1^2")
+        desk.takes("0|H0STCNT0|001|005930^093000^1")
+        refusal = {
+            "channel": "H0STCNT0",
+            "symbol": "005930",
+            "code": "OPSP7777",
+            "message": "new",
+            "policy": "x",
+        }
+        desk.recorder.control(ControlKind.REFUSE, refusal)
+        # What every list has is no news.
+        desk.recorder.control(ControlKind.REFUSE, refusal | {"code": "OPSP0007"})
+    lines = await desk.lines()
+    told = [json.loads(line.payload) for line in lines if line.key == "unknown"]
+    assert told == [
+        {"what": "channel", "channel": "H0STNEW0", "values": 3},
+        {"what": "width", "channel": "H0STCNT0", "values": 3},
+        {"what": "code", "code": "OPSP7777", "message": "new"},
+    ]
+    assert len({(line.epoch, line.frame, line.record) for line in lines}) == len(lines)
+    assert [line.channel for line in lines if not line.is_control] == ["H0STNEW0", "H0STCNT0"] * 2
+    unknown = desk.recorder.unknown
+    assert (unknown.channels, unknown.widths) == ({"H0STNEW0": 2}, {("H0STCNT0", 3): 2})
+    assert unknown.codes == {"OPSP7777": 2}
+    warnings = capsys.readouterr().out
+    for words in ("unknown channel", "unknown number of values", "unknown code"):
+        assert warnings.count(words) == 1
+
+
+def test_a_flood_of_new_names_fills_no_memory():
+    """Beyond a hundred names all others are counted as one."""
+    unknown = Unknown()
+    told = [unknown.code(f"OPSX{number:04d}", "") for number in range(500)]
+    assert sum(one is not None for one in told) == 100
+    assert (len(unknown.codes), unknown.codes.total()) == (101, 500)
 
 
 async def test_control_messages_go_to_the_session_and_pass_no_secret_on(desk):
@@ -193,5 +237,8 @@ async def test_a_trade_that_comes_after_the_slot_was_planned_anew_is_no_hole(des
     lines = await desk.lines()
     (unwatched,) = [json.loads(line.payload) for line in lines if line.key == "unwatched"]
     assert (unwatched["shares"], unwatched["severity"]) == (2, "report")
+    account = desk.continuity.account("H0STCNT0", "005930")
+    assert (desk.recorder.holes, desk.recorder.hole_shares) == (0, 0)
+    assert (account.holes, account.hole_shares, account.unwatched_shares) == (0, 0, 2)
     assert not [line for line in lines if line.key == "hole"]
     assert desk.recorder.holes == 0

@@ -36,6 +36,8 @@ class Sweeping:
         self.writer = JournalWriter(settings, self.clock)
         self.asked = []
         self.failures = {}
+        self.refused = set()
+        self.refusal = "OPSQ2002"
         self.sweeper = SwingSweeper(
             self.multi_price,
             self.writer,
@@ -51,6 +53,8 @@ class Sweeping:
     async def multi_price(self, codes):
         """Answers in another order than asked, as the broker may."""
         self.asked.append((self.clock.now().strftime("%H:%M:%S"), tuple(codes)))
+        if self.refused & set(codes):
+            raise BrokerRequestError(self.refusal, "invalid field length")
         failure = self.failures.get(codes[0], [])
         if failure:
             raise failure.pop(0)
@@ -139,12 +143,56 @@ async def test_a_request_that_stays_unanswered_makes_the_sweep_partial(sweeping)
     assert len(rows) == 110
 
 
-async def test_a_batch_that_the_broker_does_not_accept_does_not_stop_the_others(sweeping):
+async def test_a_symbol_that_the_broker_does_not_accept_costs_nobody_else_a_row(sweeping):
+    """Its batch is halved until it is alone; from the next sweep on it is asked for by itself."""
     run = sweeping("08:59:30")
-    run.failures["000000"] = [BrokerRequestError("OPSQ2002", "invalid field length")]
+    run.refused = {"000042"}
+    await run.until("09:00:30")
+    first = len(run.asked)
+    await run.until("09:01:30")
+    rows, sweeps = await run.lines()
+    assert sorted(line.key for line in rows[:69]) == [code for code in CODES if code != "000042"]
+    assert [(one["outcome"], one["rows"], one["unaccepted_symbols"], one["failed"]) for one in sweeps] == [
+        ("partial", 69, ["000042"], 1),
+        ("partial", 69, ["000042"], 1),
+    ]
+    # Thirty, fifteen, seven or eight, three or four, one or two, one: two requests a halving.
+    assert 3 + 8 <= first <= 3 + 10
+    assert [sorted(len(codes) for _, codes in run.asked[first:])] == [[1, 9, 30, 30]]
+    assert "OPSQ2002" in sweeps[1]["error"]
+
+
+async def test_a_symbol_that_is_accepted_again_is_one_among_others(sweeping):
+    run = sweeping("08:59:30")
+    run.refused = {"000042"}
+    await run.until("09:00:30")
+    run.refused = set()
+    await run.until("09:02:30")
+    _, sweeps = await run.lines()
+    assert [(one["outcome"], one["unaccepted"]) for one in sweeps] == [
+        ("partial", 1), ("complete", 0), ("complete", 0)
+    ]  # fmt: skip
+    assert sweeps[2]["requests"] == 3
+
+
+async def test_a_broker_that_accepts_nothing_is_not_asked_without_end(sweeping):
+    """Forty requests more are the most; what is left is asked for with the next sweep."""
+    run = sweeping("08:59:30")
+    run.refused = set(CODES)
+    await run.until("09:00:30")
+    _, sweeps = await run.lines()
+    assert len(run.asked) <= 3 + 40
+    assert (sweeps[0]["outcome"], sweeps[0]["rows"]) == ("failed", 0)
+
+
+async def test_a_refusal_of_the_gateway_is_about_the_request_and_not_halved(sweeping):
+    """EGW00206: no permission for this interface, whatever the symbols are."""
+    run = sweeping("08:59:30")
+    run.refused, run.refusal = {"000000"}, "EGW00206"
     await run.until("09:00:30")
     _, sweeps = await run.lines()
     assert [(one["outcome"], one["rows"], one["retried"]) for one in sweeps] == [("partial", 40, 0)]
+    assert len(run.asked) == 3
 
 
 async def test_a_refused_key_is_not_tried_again_and_again(sweeping):

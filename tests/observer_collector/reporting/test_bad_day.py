@@ -18,6 +18,9 @@ from broker_line import BrokerLine
 from prometheus_server import PrometheusServer
 from required_tools import required
 
+from observer_core.backup.outcome import note_dump, note_shipment
+from observer_core.clock import RealClock
+
 # Half a minute each on a free machine; a busy one takes its time.
 pytestmark = pytest.mark.timeout(300)
 
@@ -31,6 +34,27 @@ WRONG_KEY = "PS" + "X" * 34
 def prometheus(tmp_path):
     program = required("prometheus", package="prometheus")
     return lambda *ports: PrometheusServer(program, tmp_path / "prometheus", ports=ports, speed=SPEED // 2)
+
+
+@pytest.fixture(name="world")
+def _world_with_copies(world):
+    """A deployment whose backup has worked until now; ages of copies are real, as the backup's clock is."""
+
+    @contextlib.asynccontextmanager
+    async def made(**options):
+        async with world(**options) as market:
+            copies(market, hours_ago=0)
+            yield market
+
+    return made
+
+
+def copies(market, *, hours_ago):
+    """What the backup's runs have noted."""
+    now_ns = RealClock().now_ns()
+    at_ns = now_ns - hours_ago * 3600 * 10**9
+    note_shipment(market.paths, shipped_ns=at_ns, sealed_ns=at_ns)
+    note_dump(market.paths, "observer", now_ns)
 
 
 async def expect(server, *names):
@@ -67,7 +91,7 @@ async def pair(market, collector_process, prometheus, **options):
 async def test_a_day_from_night_to_the_death_of_both_collectors(
     world, collector_process, prometheus, tmp_path
 ):
-    """Nothing at night, nothing in a healthy session; silence, holes, odd frames, a cut line, death."""
+    """Nothing at night or in a healthy session; silence, holes, odd frames, old copies, a cut and death."""
     async with world(start="05:00:00", speed=SPEED) as market:
         market.universe()
         async with (
@@ -100,6 +124,12 @@ async def test_a_day_from_night_to_the_death_of_both_collectors(
             so_far = {"ObserverFeedSilent", "ObserverHoles", "ObserverFramesUnreadable", "ObserverQuarantine"}
             assert await server.fired() - tolerated() == so_far
             assert "ObserverFeedSilent" not in await server.firing()
+
+            copies(market, hours_ago=27)
+            await server.until_firing("ObserverBackupLate")
+            copies(market, hours_ago=0)
+            so_far |= {"ObserverBackupLate"}
+            assert await server.fired() - tolerated() == so_far
 
             line.cut()
             await server.until_firing("ObserverNotConnected")

@@ -65,7 +65,9 @@ async def test_every_metric_that_is_asked_for_exists(samples):
         for expression in expressions()
         for name, selectors in SELECTOR.findall(expression)
         for label, operator, values in MATCHER.findall(selectors)
+        # A variable of the dashboard stands for a label of the target, which no process tells of itself.
         for value in values.split("|")
+        if not value.startswith("$")
         if samples[name] and not any(found.get(label) == value for found in samples[name])
         if operator != "!=" or not any(label in found for found in samples[name])
     ]

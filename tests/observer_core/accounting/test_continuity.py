@@ -282,6 +282,40 @@ def test_a_hole_says_whether_it_is_a_fault():
         assert (hole.session, hole.from_time, hole.to_time) == ("regular", "093000", "093002")
 
 
+def test_what_is_traded_while_nobody_listens_is_counted_apart():
+    """Ten shares without a slot, five lost with one: the hole has five, and the sum holds."""
+    accounting, market = continuity(), Market()
+    accounting.observe("H0STCNT0", market.trade(100), 1)
+    accounting.watch("005930", watched=False)
+    market.trade(10)
+    break_ = accounting.observe("H0STCNT0", market.trade(1), 2)
+    accounting.excuse(break_.channel, break_.symbol, break_.shares)
+    accounting.watch("005930", watched=True)
+    market.trade(5)
+    hole = accounting.observe("H0STCNT0", market.trade(1), 3)
+    account = accounting.account("H0STCNT0", "005930")
+    assert (break_.shares, hole.shares) == (10, 5)
+    assert (account.holes, account.hole_shares, account.unwatched_shares) == (1, 5, 10)
+    assert account.volume == account.captured + account.hole_shares + account.unwatched_shares == 117
+
+
+def test_who_is_watched_survives_a_restart():
+    """The state says it, and one that was written before this figure existed says: watched."""
+    accounting, market = continuity(), Market()
+    accounting.observe("H0STCNT0", market.trade(100), 1)
+    accounting.watch("005930", watched=False)
+    accounting.watch("999999", watched=False)
+    state = accounting.state()
+    second = continuity()
+    second.restore(state)
+    assert not second.account("H0STCNT0", "005930").watched
+    for name in ("watched", "unwatched_shares"):
+        del state["H0STCNT0"]["005930"][name]
+    second.restore(state)
+    account = second.account("H0STCNT0", "005930")
+    assert (account.watched, account.unwatched_shares) == (True, 0)
+
+
 def test_a_session_that_begins_at_zero_is_an_expected_restart():
     """What it traded before the first trade received is a hole; what it left behind is kept."""
     accounting, regular, after = VolumeContinuity(lambda _: "after_market", POLICY), Market(), Market()

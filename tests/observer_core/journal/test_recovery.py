@@ -252,6 +252,28 @@ async def test_a_hole_that_the_journal_tells_of_is_not_told_twice(journal, insta
     assert result.continuity["H0STCNT0"]["005930"]["holes"] == 1
 
 
+@pytest.mark.parametrize("torn", [False, True], ids=["whole", "torn"])
+async def test_what_was_unwatched_stays_so_over_a_kill(journal, instant, torn):
+    """The accounts say what the control records say; one whose trade is gone changes nothing."""
+    recorded = await journal().__aenter__()
+    moment = "2026-09-15T11:00:00"
+    for payload in trades(1) if torn else trades(1, 3):
+        recorded.append(moment, payload)
+    break_ = {"channel": "H0STCNT0", "symbol": "005930", "first_seen_ns": instant(moment), "shares": 10}
+    recorded.append(moment, json.dumps(break_), "_control", "unwatched")
+    for symbol, action in (("005930", "leave"), ("000660", "enter"), ("005930", "overflow")):
+        slot = {"symbol": symbol, "action": action}
+        recorded.append(moment, json.dumps(slot), "_control", "slot")
+    await recorded.durable()
+    await recorded.kill()
+    result = recover(recorded, trade_channels={"H0STCNT0"})
+    assert result.unreported == ()
+    account = result.continuity["H0STCNT0"]["005930"]
+    missed = account["holes"], account["hole_shares"], account["unwatched_shares"]
+    assert missed == ((0, 0, 0) if torn else (0, 0, 10))
+    assert account["watched"] is False
+
+
 def test_an_empty_journal_needs_no_recovery(journal):
     result = recover(journal())
     assert (result.segments, result.last_epoch, result.last_wall_ns, result.continuity) == ((), 0, 0, {})

@@ -18,6 +18,7 @@ from observer_core.brokers.kis.frames import (
     parse_message,
     register,
     release,
+    single_record,
     split_records,
 )
 from observer_core.clock import KST
@@ -49,6 +50,7 @@ def test_a_recorded_frame_of_one_record_is_kept_verbatim(message, channel, width
     [record] = split_records(frame)
     assert record == message.split("|")[3]
     assert record.count("^") + 1 == width
+    assert single_record(message) == (channel, record)
 
 
 def test_a_recorded_frame_of_three_records_gives_each_of_them():
@@ -213,6 +215,20 @@ def reason_of(text: str) -> str:
 @given(st.one_of(st.text(), st.text().map("{{{}".format), st.text('01|^ABZ{}":', max_size=60)))
 def test_any_text_gives_a_message_or_a_frame_error(text):
     assert re.fullmatch("[a-z_]*", reason_of(text))
+
+
+PIECES = st.lists(
+    st.sampled_from(["0", "1", "|", "001", "002", "1", "H0STCNT0", "005930^1", "^", ""]), max_size=9
+)
+
+
+@given(PIECES.map("".join))
+def test_the_short_way_to_a_single_record_tells_what_the_long_one_tells(text):
+    """It may say nothing, and then the long one is taken; where it answers, both are the same."""
+    found = single_record(text)
+    if found is not None:
+        message = parse_message(text)
+        assert (message.channel, split_records(message)) == (found[0], [found[1]])
 
 
 JSON_VALUES = st.recursive(

@@ -22,6 +22,7 @@ from .conftest import APP_KEY, APP_SECRET
 
 MULTI_PRICE = "/uapi/domestic-stock/v1/quotations/intstock-multprice"
 DAILY_PRICE = "/uapi/domestic-stock/v1/quotations/inquire-daily-price"
+DAILY_CHART = "/uapi/domestic-stock/v1/quotations/inquire-daily-itemchartprice"
 HOLIDAY = "/uapi/domestic-stock/v1/quotations/chk-holiday"
 TOKEN_PATH = "/oauth2/tokenP"
 FAST = {"KIS_REQUESTS_PER_SECOND": "1000"}
@@ -101,6 +102,24 @@ async def test_daily_price_has_one_for_adjusted(client, broker, adjusted, flag):
     assert request.query["FID_ORG_ADJ_PRC"] == flag
     assert request.query["FID_PERIOD_DIV_CODE"] == "D"
     assert request.headers["tr_id"] == "FHKST01010400"
+
+
+@pytest.mark.parametrize(("adjusted", "flag"), [(False, "1"), (True, "0")])
+async def test_the_daily_chart_has_the_flag_of_adjusted_prices_the_other_way_round(
+    client, tokens, broker, adjusted, flag
+):
+    """Broker reference, 4.7: here 0 means adjusted; the rows stand in output2."""
+    row = {"stck_bsop_date": "20260915", "acml_tr_pbmn": "595404143150"}
+    broker.on(DAILY_CHART, lambda _: ok({}, output2=[row]))
+    first, last = date(2026, 9, 14), date(2026, 9, 15)
+    assert await client.daily_chart("005930", first, last, adjusted=adjusted, market="NX") == [row]
+    request = broker.requests[-1]
+    assert request.headers["tr_id"] == "FHKST03010100"
+    asked = {name: request.query[name] for name in ("FID_INPUT_DATE_1", "FID_INPUT_DATE_2")}
+    assert asked == {"FID_INPUT_DATE_1": "20260914", "FID_INPUT_DATE_2": "20260915"}
+    assert request.query["FID_ORG_ADJ_PRC"] == flag
+    assert request.query["FID_PERIOD_DIV_CODE"] == "D"
+    assert request.query["FID_COND_MRKT_DIV_CODE"] == "NX"
 
 
 def day_row(day: date) -> dict[str, str]:

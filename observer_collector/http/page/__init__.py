@@ -1,0 +1,1 @@
+"""The status as a page that an operator keeps open."""

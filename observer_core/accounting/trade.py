@@ -1,0 +1,84 @@
+"""One trade, as far as the accounting reads it.
+
+Invariant: the figures are those of the record at the positions of the broker reference (7.1); a field that a
+narrower record does not have is empty, or follows from the receive time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from observer_core.accounting.account import Account
+from observer_core.accounting.policy import SESSIONS
+from observer_core.clock.base import kst_datetime
+
+_BUSINESS_DATE = 33
+_SESSION = 46
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """The figures of one record that the accounting uses."""
+
+    channel: str
+    symbol: str
+    business_date: str
+    time: str
+    received_ns: int
+    volume: int
+    cumulative: int
+    value: int
+    own_value: int
+    sell_trades: int
+    buy_trades: int
+    sell_volume: int
+    buy_volume: int
+    side: str
+    session: str
+
+    @classmethod
+    def parse(cls, channel: str, payload: str, wall_ns: int) -> Trade:
+        """Returns the trade of a record; raises ValueError, IndexError or InvalidOperation."""
+        values = payload.split("^")
+        dated = len(values) > _BUSINESS_DATE and values[_BUSINESS_DATE]
+        volume = int(values[12])
+        return cls(
+            channel=channel,
+            symbol=values[0],
+            business_date=values[_BUSINESS_DATE] if dated else f"{kst_datetime(wall_ns):%Y%m%d}",
+            time=values[1],
+            received_ns=wall_ns,
+            volume=volume,
+            cumulative=int(values[13]),
+            value=int(values[14]),
+            # A midpoint order trades at half a tick, which below 2,000 KRW is half a won.
+            own_value=int(Decimal(values[2]) * volume),
+            sell_trades=int(values[15]),
+            buy_trades=int(values[16]),
+            sell_volume=int(values[19]),
+            buy_volume=int(values[20]),
+            side=values[21],
+            session=SESSIONS.get(values[_SESSION], "") if len(values) > _SESSION else "",
+        )
+
+    def open_account(self) -> Account:
+        """Returns the account of a day that begins with this trade."""
+        account = Account(
+            self.business_date, self.time, self.received_ns, self.cumulative, self.value,
+            self.sell_trades, self.buy_trades, self.sell_volume, self.buy_volume,
+        )  # fmt: skip
+        account.trades, account.captured = 1, self.volume
+        account.before_slot = self.cumulative - self.volume
+        account.session = self.session
+        return account
+
+    def carry_on(self, account: Account) -> None:
+        """Makes this trade the last one of an account."""
+        account.trade_time, account.last_ns = self.time, self.received_ns
+        account.volume, account.value = self.cumulative, self.value
+        account.sell_trades, account.buy_trades = self.sell_trades, self.buy_trades
+        account.sell_volume, account.buy_volume = self.sell_volume, self.buy_volume
+        account.trades += 1
+        account.captured += self.volume
+        account.session = self.session

@@ -1,0 +1,120 @@
+"""Who was watched when, from the control records of a day.
+
+Invariant: a registration counts from the broker's confirmation to our release or the end of its connection,
+whatever was planned. One that lasts over midnight is known by how its day goes on: a symbol whose first
+record of the day is no confirmation was registered before. A process that ended without a word was there
+up to the last line of its segment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from observer_core.accounting.compared import Watch
+from observer_core.journal.content import open_content
+from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind, JournalLine, parse_line
+from observer_core.journal.segment import SealedSegment
+
+_CONTROL = f'"channel":"{CONTROL_CHANNEL}"'.encode()
+_ALREADY_REGISTERED = "OPSP0002"
+_ENDS = (ControlKind.DISCONNECT, ControlKind.STOP)
+
+
+@dataclass(slots=True)
+class DayWatches:
+    """The watches and control records of a day that reconciliation needs.
+
+    Attributes:
+        unwatched: Payloads of what was traded without a slot.
+    """
+
+    unwatched: list[Mapping[str, object]] = field(default_factory=list)
+    _closed: dict[tuple[str, str], list[Watch]] = field(default_factory=dict)
+    _open: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
+    _ended_ns: dict[str, int] = field(default_factory=dict)
+
+    def of(self, channel: str, symbol: str) -> list[Watch]:
+        """Returns the watches of a symbol on a channel, in order, over all shards."""
+        pair = (channel, symbol)
+        found = list(self._closed.get(pair, ()))
+        found += [Watch(held[pair]) for held in self._open.values() if pair in held]
+        if not found:
+            # Nothing was said about it all day: it was registered before, while its connection lasted.
+            ended = max(self._ended_ns.values(), default=None)
+            found = [Watch(0, ended)]
+        return sorted(found, key=lambda watch: (watch.from_ns, watch.to_ns or 0))
+
+    def take(self, line: JournalLine, *, last_ns: int) -> None:
+        """Takes a control record.
+
+        Args:
+            line: It.
+            last_ns: When its shard had its last line before.
+        """
+        held = self._open.setdefault(line.shard, {})
+        if line.key == ControlKind.UNWATCHED:
+            self.unwatched.append(json.loads(line.payload))
+        elif line.key == ControlKind.START:
+            self._end_all(line.shard, last_ns or line.wall_ns)
+        elif line.key in _ENDS:
+            self._end_all(line.shard, line.wall_ns)
+        elif line.key == ControlKind.ACKNOWLEDGE:
+            told = json.loads(line.payload)
+            pair = (str(told["channel"]), str(told["symbol"]))
+            if told["action"] == "release":
+                self._end(line.shard, pair, line.wall_ns, released=True)
+            else:
+                held.setdefault(pair, line.wall_ns)
+        elif line.key == ControlKind.REFUSE:
+            told = json.loads(line.payload)
+            if told.get("code") == _ALREADY_REGISTERED:
+                pair = (str(told["channel"]), str(told["symbol"]))
+                # What is registered already was so before this day's first word about it.
+                held.setdefault(pair, line.wall_ns if self._known(pair) else 0)
+
+    def _known(self, pair: tuple[str, str]) -> bool:
+        return pair in self._closed or any(pair in held for held in self._open.values())
+
+    def _end_all(self, shard: str, at_ns: int) -> None:
+        for pair in list(self._open.get(shard, {})):
+            self._end(shard, pair, at_ns, released=False)
+        self._ended_ns.setdefault(shard, at_ns)
+
+    def _end(self, shard: str, pair: tuple[str, str], at_ns: int, *, released: bool) -> None:
+        since = self._open.get(shard, {}).pop(pair, 0 if not self._known(pair) else None)
+        if since is not None:
+            self._closed.setdefault(pair, []).append(Watch(since, at_ns, released))
+
+
+def watches_of(segments: Iterable[SealedSegment]) -> DayWatches:
+    """Returns the watches of a day.
+
+    Args:
+        segments: The sealed segments of the scalp track's day, by shard and order of writing.
+
+    Raises:
+        StorageError: A control line is damaged.
+    """
+    found = DayWatches()
+    last: dict[str, int] = {}
+    for sealed in segments:
+        manifest = sealed.manifest
+        for line in _control_lines(sealed):
+            found.take(line, last_ns=last.get(line.shard, 0))
+        last[manifest.shard] = manifest.last_wall_ns
+    return found
+
+
+def _control_lines(sealed: SealedSegment) -> Iterator[JournalLine]:
+    """Yields the control records of a segment; the other lines are not parsed."""
+    wanted: Sequence[str] = list(sealed.manifest.counts.get(CONTROL_CHANNEL, ()))
+    if not wanted:
+        return
+    with open_content(sealed.path) as file:
+        for line in file:
+            if _CONTROL in line:
+                parsed = parse_line(line)
+                if parsed.is_control:
+                    yield parsed

@@ -1,0 +1,163 @@
+"""A day against the broker's figures: every difference has a reason with evidence of its own, or none."""
+
+from dataclasses import replace
+
+import pytest
+
+from observer_core.accounting.compared import CapturedDay, Evidence, Outcome, Reason, Span, Watch
+from observer_core.accounting.reconciliation import reconcile, share_explained
+from observer_core.brokers.kis.daily import DailyFigures
+
+OPENS, FIRST, LAST, ENDS = 9_000, 9_010, 19_900, 20_000
+# 1,000 shares at 100 KRW each, the last 200 of them in the evening, between 90 and 110.
+OFFICIAL = DailyFigures(95, 110, 90, 100, 1_000, 100_000)
+DAY = CapturedDay(
+    symbol="005930",
+    venue="KRX",
+    captured=1_000,
+    value=100_000,
+    total=1_000,
+    before_evening=800,
+    first=None,
+    breaks=(),
+    overlapping=0,
+    first_ns=FIRST,
+    last_ns=LAST,
+    open_price=95,
+    regular_open=95,
+    high_price=110,
+    low_price=90,
+    high_before_evening=105,
+    low_before_evening=92,
+    close_price=100,
+    last_price=104,
+)
+ALL_DAY = Evidence(OPENS, ENDS, (Watch(0),))
+
+
+def without(shares, **changes):
+    """A day that lacks some shares, at 100 KRW each."""
+    return replace(DAY, captured=1_000 - shares, value=100_000 - 100 * shares, **changes)
+
+
+def test_a_day_that_is_the_brokers_agrees():
+    found = reconcile(DAY, OFFICIAL, ALL_DAY)
+    assert (found.outcome, found.unexplained, found.differences) == (Outcome.AGREES, 0, [])
+
+
+def test_a_broker_that_did_not_answer_is_no_difference():
+    found = reconcile(DAY, None, ALL_DAY)
+    assert found.outcome is Outcome.NOT_ANSWERED
+    assert share_explained([found]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "evidence", "reason"),
+    [
+        ({"first": Span(0, 50)}, {"watches": (Watch(FIRST - 1),)}, Reason.BEFORE_WATCH),
+        ({"first": Span(0, 50)}, {"watches": (Watch(0, OPENS + 1), Watch(OPENS + 5))}, Reason.OUTAGE),
+        ({"breaks": (Span(300, 350),)}, {"holes": (Span(300, 350),)}, Reason.HOLE),
+        # A hole of which the broker's list has filled the begin and the end.
+        ({"breaks": (Span(300, 350),)}, {"holes": (Span(200, 400),)}, Reason.HOLE),
+        ({"breaks": (Span(300, 350),)}, {"unwatched": (Span(300, 350),)}, Reason.UNWATCHED),
+        ({"breaks": (Span(300, 350),)}, {"quarantined": 1}, Reason.QUARANTINED),
+        ({"total": 950}, {"watches": (Watch(0, LAST + 1, released=True),)}, Reason.AFTER_WATCH),
+        ({"total": 950}, {"watches": (Watch(0, LAST + 1),)}, Reason.OUTAGE),
+        ({"total": 950}, {"unsealed": True}, Reason.UNSEALED),
+        ({"breaks": (Span(300, 350),)}, {"departed": True}, Reason.JOURNAL_DEPARTED),
+    ],
+)
+def test_missing_shares_have_the_reason_that_was_recorded(changes, evidence, reason):
+    found = reconcile(without(50, **changes), OFFICIAL, replace(ALL_DAY, **evidence))
+    assert found.outcome is Outcome.EXPLAINED
+    assert found.reasons == {reason: 50}
+    assert {one.figure for one in found.differences} == {"volume", "value"}
+    assert share_explained([found]) == 1.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"first": Span(0, 50)}, {"breaks": (Span(300, 350),)}, {"total": 950}],
+    ids=["at the begin", "within", "at the end"],
+)
+def test_missing_shares_of_a_watched_symbol_without_a_record_are_unexplained(changes):
+    """No reason follows from the difference alone."""
+    found = reconcile(without(50, **changes), OFFICIAL, ALL_DAY)
+    assert found.outcome is Outcome.UNEXPLAINED
+    assert found.unexplained == 50
+    assert share_explained([found]) == 0.95
+
+
+def test_a_hole_that_is_smaller_than_what_is_missing_explains_nothing():
+    evidence = replace(ALL_DAY, holes=(Span(300, 340),))
+    assert reconcile(without(50, breaks=(Span(300, 350),)), OFFICIAL, evidence).unexplained == 50
+
+
+def test_one_quarantined_line_explains_one_place_and_not_two():
+    ours = without(60, breaks=(Span(300, 330), Span(500, 530)))
+    assert reconcile(ours, OFFICIAL, replace(ALL_DAY, quarantined=1)).unexplained == 60
+    assert reconcile(ours, OFFICIAL, replace(ALL_DAY, quarantined=2)).unexplained == 0
+
+
+def test_a_broker_whose_day_ends_before_the_after_market_is_understood_by_its_exact_volume():
+    """4.7: whether the daily row includes the after-market is not confirmed."""
+    early = DailyFigures(95, 105, 92, 100, 800, 79_500)
+    found = reconcile(DAY, early, ALL_DAY)
+    assert found.outcome is Outcome.EXPLAINED
+    assert found.reasons == {Reason.AFTER_MARKET_LEFT_OUT: 200}
+    assert {one.reason for one in found.differences} == {Reason.AFTER_MARKET_LEFT_OUT}
+    assert reconcile(DAY, replace(early, volume=790), ALL_DAY).outcome is Outcome.UNEXPLAINED
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"close_price": 104}, Reason.LAST_PRICE),
+        ({"close_price": 99}, None),
+        ({"high_price": 120}, None),
+        ({"high_price": 108}, None),
+        ({"low_price": 91}, None),
+        ({"open_price": 96}, None),
+        ({"value": 100_001}, None),
+    ],
+)
+def test_a_price_that_differs_without_a_share_missing_is_unexplained_unless_it_is_of_the_list(
+    changed, reason
+):
+    (difference,) = reconcile(DAY, replace(OFFICIAL, **changed), ALL_DAY).differences
+    assert difference.reason is reason
+
+
+def test_missing_shares_may_have_made_the_high_and_never_lowered_it():
+    evidence = replace(ALL_DAY, holes=(Span(300, 350),))
+    ours = without(50, breaks=(Span(300, 350),))
+    higher = reconcile(ours, replace(OFFICIAL, high_price=115), evidence)
+    assert {one.figure: one.reason for one in higher.differences}["high"] is Reason.IN_MISSING_SHARES
+    lower = reconcile(ours, replace(OFFICIAL, high_price=107), evidence)
+    assert lower.outcome is Outcome.UNEXPLAINED
+
+
+def test_the_value_of_missing_shares_lies_between_the_days_prices():
+    evidence = replace(ALL_DAY, holes=(Span(300, 350),))
+    ours = without(50, breaks=(Span(300, 350),))
+    assert reconcile(replace(ours, value=94_400), OFFICIAL, evidence).outcome is Outcome.UNEXPLAINED
+    assert reconcile(replace(ours, value=94_600), OFFICIAL, evidence).outcome is Outcome.EXPLAINED
+
+
+def test_cumulative_volumes_that_contradict_each_other_are_unexplained():
+    assert reconcile(replace(DAY, overlapping=7), OFFICIAL, ALL_DAY).unexplained == 7
+
+
+def test_an_open_of_the_regular_session_is_one_of_the_list():
+    """NXT: whether its day begins with the pre-market is not documented."""
+    ours = replace(DAY, venue="NXT", open_price=94, regular_open=95)
+    (difference,) = reconcile(ours, OFFICIAL, ALL_DAY).differences
+    assert difference.reason is Reason.REGULAR_SESSION_ONLY
+
+
+def test_watches_that_join_without_a_break_cover_what_lies_between():
+    watches = (Watch(0, 10_000), Watch(10_000, 12_000), Watch(12_001))
+    evidence = Evidence(OPENS, ENDS, watches)
+    assert evidence.covers(OPENS, 12_000)
+    assert not evidence.covers(OPENS, 12_001)
+    assert evidence.covers(12_001, ENDS)
