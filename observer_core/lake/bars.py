@@ -98,7 +98,7 @@ def build_bars_locked(
     trades = readers.scan(paths, Table.SCALP_TRADES, day)
     stored = distinct = 0
     bars = [schema.empty()]
-    for chunk in _by_symbols(trades):
+    for chunk in by_symbols(trades):
         once = distinct_trades(chunk)
         stored, distinct = stored + chunk.height, distinct + once.height
         bars.append(minute_bars(once, day, hours))
@@ -144,7 +144,7 @@ def minute_bars(trades: pl.DataFrame, day: date, hours: Session | None) -> pl.Da
     schema = SCHEMAS[Table.BARS_1M].polars
     grouped = (
         trades.with_columns(
-            pl.col("time").dt.truncate("1m").alias("minute"), _session(hours).alias("session")
+            pl.col("time").dt.truncate("1m").alias("minute"), session_of(hours).alias("session")
         )
         .group_by(_BAR, maintain_order=True)
         .agg(
@@ -163,8 +163,12 @@ def minute_bars(trades: pl.DataFrame, day: date, hours: Session | None) -> pl.Da
     return grouped.with_columns(vwap.alias("vwap"), pl.lit(day).alias("trading_day")).select(schema.names())
 
 
-def _session(hours: Session | None) -> pl.Expr:
-    """Returns the session of a trade."""
+def session_of(hours: Session | None) -> pl.Expr:
+    """Returns the session of a trade, of rows with `venue`, `time`, `side` and `market_session`.
+
+    Args:
+        hours: The hours of the exchange; None on a day that the calendar takes for closed.
+    """
     told = pl.col("market_session").replace_strict(_TOLD, default=None, return_dtype=pl.String)
     sided = pl.col("side").is_in([_BUY, _SELL])
     continuous = pl.when(sided).then(pl.lit(BarSession.REGULAR)).otherwise(pl.lit(BarSession.AUCTION))
@@ -191,7 +195,7 @@ def _session(hours: Session | None) -> pl.Expr:
     return pl.coalesce(told, by_time)
 
 
-def _by_symbols(trades: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+def by_symbols(trades: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     """Yields what bars need of the trades, some symbols at a time."""
     counts = trades.group_by("symbol").len().collect()
     totals: Sequence[tuple[str, int]] = counts.rows()

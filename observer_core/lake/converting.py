@@ -102,7 +102,8 @@ def _rows(
         parsed = extract(table, envelopes, day)
         rows = in_order(parsed.rows, schema.sort_key)
         refuse_doubles(rows, schema, before)
-        before = before if rows.is_empty() else rows.tail(1)
+        # A value each, and not a slice: that would keep all of the rows.
+        before = before if rows.is_empty() else rows.select(pl.all().last())
         for segment, number in rows.group_by("segment").len().iter_rows():
             counts[segment].rows[table] += number
         rejected = quarantine.reject_entries(envelopes, parsed.rejects)

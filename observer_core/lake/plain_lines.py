@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from observer_core.journal.envelope import FORMAT
+from observer_core.lake.text_views import INLINE, INLINE_VIEW, VIEW, fill_short, pieces, series_of
 
 _FORM = re.compile(
     rb'\{"v":%d,"provider":"(?P<provider>[^"\\]+)","shard":"(?P<shard>[^"\\]+)","epoch":(?P<epoch>\d+),'
@@ -33,16 +34,15 @@ _TAIL = b'","crc":"00000000"}'
 _TAIL_FIXED = [place for place, byte in enumerate(_TAIL) if byte != ord("0")]
 _QUOTES = 36
 _WORD = 8
-# As many digits as an Int64 may have; as many bytes as a view of a text holds itself.
-_DIGITS, _INLINE = 19, 12
+# Zeros behind the lines of a block: room for a word at any place of a head.
+PADDING = 1024
+# As many digits as an Int64 may have.
+_DIGITS = 19
 _INT64_END = 2**63
 # Numbers grow by a digit now and then, and channels alternate; a block with more forms is no usual one.
 _FORMS = 64
 # Where more lines than this part are not plain, nothing is won.
 _ODD_SHARE = 8
-
-_VIEW = np.dtype([("length", "<u4"), ("prefix", "<u4"), ("buffer", "<i4"), ("offset", "<u4")])
-_INLINE_VIEW = np.dtype([("length", "<u4"), ("text", f"V{_INLINE}")])
 
 _Places = npt.NDArray[np.int64]
 _Bytes = npt.NDArray[np.uint8]
@@ -65,16 +65,14 @@ class PlainLines:
 class _Lines:
     """Lines, and the bytes that they stand in."""
 
-    raw: bytes
+    raw: bytearray
     bytes: _Bytes
     starts: _Places
     ends: _Places
 
     def pieces(self, places: _Places, length: int) -> _Bytes:
         """Returns so many bytes from each place on, a row each."""
-        # Of a type without alignment: numpy then copies each piece at once.
-        everywhere = np.ndarray((len(self.raw) - length + 1,), f"V{length}", self.raw, strides=(1,))
-        return everywhere[places].view(np.uint8).reshape(len(places), length)
+        return pieces(self.raw, places, length)
 
 
 class _Form:
@@ -115,9 +113,9 @@ class _Form:
         columns.payloads["length"][chosen] = lines.ends[chosen] - len(_TAIL) - payload
         start, end = self.spans["key"]
         columns.keys["length"][chosen] = end - start
-        texts = np.zeros((len(chosen), _INLINE), np.uint8)
+        texts = np.zeros((len(chosen), INLINE), np.uint8)
         texts[:, : end - start] = heads[:, start:end]
-        columns.keys["text"][chosen] = texts.view(f"V{_INLINE}").ravel()
+        columns.keys["text"][chosen] = texts.view(f"V{INLINE}").ravel()
         return fits
 
     def _number(self, heads: _Bytes, name: str) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
@@ -139,21 +137,21 @@ class _Columns:
     def __init__(self, count: int) -> None:
         self.numbers = {name: np.zeros(count, np.uint64) for name in _NUMBERS}
         self.channels = np.zeros(count, np.uint32)
-        self.keys = np.zeros(count, _INLINE_VIEW)
-        self.payloads = np.zeros(count, _VIEW)
+        self.keys = np.zeros(count, INLINE_VIEW)
+        self.payloads = np.zeros(count, VIEW)
 
 
-def open_plain(content: bytes, ends: _Places) -> PlainLines | None:
+def open_plain(buffer: bytearray, ends: _Places) -> PlainLines | None:
     """Opens the plain lines of a block.
 
     Args:
-        content: Whole lines.
+        buffer: Whole lines, and `PADDING` zeros or more behind them. The payloads are views of it.
         ends: Where their newlines stand.
 
     Returns:
         The plain lines and the names of the others; None where hardly a line is plain.
     """
-    lines = _lines(content, ends)
+    lines = _lines(buffer, ends)
     odd = _odd_lines(lines)
     if odd is None:
         return None
@@ -189,15 +187,13 @@ def _form_of(lines: _Lines, index: int, known: Sequence[_Form]) -> _Form | None:
 def _is_narrow(match: re.Match[bytes]) -> bool:
     """Returns whether numbers and symbol have the length that fits their columns for sure."""
     lengths = [match.end(name) - match.start(name) for name in _NUMBERS]
-    return max(lengths) <= _DIGITS and len(match["key"]) <= _INLINE
+    return max(lengths) <= _DIGITS and len(match["key"]) <= INLINE
 
 
-def _lines(content: bytes, ends: _Places) -> _Lines:
-    # Behind the last line there is room for a word at any place of a head.
-    raw = content + bytes(1024)
+def _lines(buffer: bytearray, ends: _Places) -> _Lines:
     starts = np.empty_like(ends)
     starts[:1], starts[1:] = 0, ends[:-1] + 1
-    return _Lines(raw, np.frombuffer(raw, np.uint8), starts, ends)
+    return _Lines(buffer, np.frombuffer(buffer, np.uint8), starts, ends)
 
 
 def _odd_lines(lines: _Lines) -> npt.NDArray[np.bool_] | None:
@@ -225,10 +221,7 @@ def _odd_lines(lines: _Lines) -> npt.NDArray[np.bool_] | None:
 def _frame(lines: _Lines, columns: _Columns, forms: Sequence[_Form], others: _Places) -> pl.DataFrame:
     views = columns.payloads
     views["prefix"] = lines.pieces(views["offset"].astype(np.int64), 4).view("<u4").ravel()
-    for place in np.flatnonzero(views["length"] <= _INLINE):
-        start, length = int(views["offset"][place]), int(views["length"][place])
-        text = lines.raw[start : start + length].ljust(_INLINE, b"\0")
-        views[place] = np.frombuffer(length.to_bytes(4, "little") + text, _VIEW)[0]
+    fill_short(views, lines.raw, views["offset"].astype(np.int64))
     channels = pl.Series([form.texts["channel"] for form in forms])
     frame = pl.DataFrame(
         {
@@ -244,8 +237,8 @@ def _frame(lines: _Lines, columns: _Columns, forms: Sequence[_Form], others: _Pl
                 for name in ("provider", "shard")
             },
             "channel": channels.gather(columns.channels),
-            "key": _series(columns.keys, b""),
-            "payload": _series(views, lines.raw),
+            "key": series_of(columns.keys, []),
+            "payload": series_of(views, [pa.py_buffer(lines.raw)]),
         }
     )
     if not len(others):
@@ -253,8 +246,3 @@ def _frame(lines: _Lines, columns: _Columns, forms: Sequence[_Form], others: _Pl
     kept = np.ones(len(views), bool)
     kept[others] = False
     return frame.filter(pl.Series(kept))
-
-
-def _series(views: npt.NDArray[np.void], content: bytes) -> pl.Series:
-    buffers = [None, pa.py_buffer(views.view(np.uint8)), pa.py_buffer(content)]
-    return pl.Series(pl.from_arrow(pa.Array.from_buffers(pa.string_view(), len(views), buffers)))

@@ -17,7 +17,6 @@ import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 from zlib import crc32
 
 import numpy as np
@@ -26,10 +25,12 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from observer_core.journal.envelope import FORMAT, is_whole
-from observer_core.lake.plain_lines import open_plain
+from observer_core.lake.plain_lines import PADDING, open_plain
 
 # 4 MiB hold about 10,000 trades: what is made of them on the way stays in the processor's cache.
 BLOCK_BYTES = 4 * 1024 * 1024
+# Room behind it for the rest of its last line: longer ones make the block be copied.
+_REST_BYTES = 64 * 1024
 
 # Each line ends like this, with its own digits.
 _SEAL = b',"crc":"00000000"}'
@@ -60,19 +61,31 @@ class Block:
     """Whole lines of a segment.
 
     Attributes:
-        content: Their bytes.
-        ends: Where each line's newline stands; behind the content where the last line has none.
+        buffer: Their bytes, and `PADDING` zeros at least.
+        size: How many bytes the lines have.
+        ends: Where each line's newline stands; behind the lines where the last one has none.
         first_line: Number of the first line in the segment, from 0.
     """
 
-    content: bytes
+    buffer: bytearray
+    size: int
     ends: npt.NDArray[np.int64]
     first_line: int
+
+    @property
+    def content(self) -> memoryview:
+        """The lines' bytes."""
+        return memoryview(self.buffer)[: self.size]
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the last line has its newline."""
+        return int(self.ends[-1]) < self.size
 
     def line(self, index: int) -> bytes:
         """Returns a line of the block without its newline."""
         start = int(self.ends[index - 1]) + 1 if index else 0
-        return self.content[start : self.ends[index]]
+        return bytes(self.buffer[start : self.ends[index]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,7 @@ class Envelopes:
     unreadable: Sequence[Unreadable]
 
 
-def read_blocks(file: BinaryIO, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
+def read_blocks(file: io.BufferedIOBase, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
     """Yields the lines of a segment in blocks.
 
     Args:
@@ -109,11 +122,25 @@ def read_blocks(file: BinaryIO, *, block_bytes: int = BLOCK_BYTES) -> Iterator[B
         block_bytes: Bytes to read at once; a block is larger where one line is.
     """
     first_line = 0
-    while content := file.read(block_bytes):
-        content += file.readline()
-        block = Block(content, _ends(content), first_line)
+    while True:
+        buffer, size = _read(file, block_bytes)
+        if not size:
+            return
+        block = Block(buffer, size, _ends(buffer, size), first_line)
         yield block
         first_line += len(block.ends)
+
+
+def _read(file: io.BufferedIOBase, block_bytes: int) -> tuple[bytearray, int]:
+    """Reads a block into a buffer of its own, without a copy on the way; returns its bytes as well."""
+    buffer = bytearray(block_bytes + _REST_BYTES)
+    with memoryview(buffer) as whole, whole[:block_bytes] as room:
+        size = file.readinto(room)
+    rest = file.readline() if size else b""
+    buffer[size : size + len(rest)] = rest
+    size += len(rest)
+    buffer.extend(bytes(max(0, size + PADDING - len(buffer))))
+    return buffer, size
 
 
 def open_envelopes(block: Block, *, verify: bool) -> Envelopes:
@@ -125,7 +152,7 @@ def open_envelopes(block: Block, *, verify: bool) -> Envelopes:
     """
     if verify and not _all_whole(block):
         return _open_one_by_one(block, range(len(block.ends)))
-    plain = open_plain(block.content, block.ends) if block.content.endswith(b"\n") else None
+    plain = open_plain(block.buffer, block.ends) if block.is_ended else None
     if plain is None:
         return _open_json(block, np.arange(len(block.ends)))
     frame = plain.frame.select(
@@ -154,18 +181,18 @@ def _indexed(frame: pl.DataFrame, lines: Sequence[int]) -> pl.DataFrame:
     return frame.insert_column(0, pl.Series("index", lines, dtype=pl.get_index_type()))
 
 
-def _ends(content: bytes) -> npt.NDArray[np.int64]:
-    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n"))
-    return ends if content.endswith(b"\n") else np.append(ends, len(content))
+def _ends(buffer: bytearray, size: int) -> npt.NDArray[np.int64]:
+    ends = np.flatnonzero(np.frombuffer(buffer, np.uint8, size) == ord("\n"))
+    return ends if len(ends) and ends[-1] == size - 1 else np.append(ends, size)
 
 
 def _all_whole(block: Block) -> bool:
     """Returns whether every line is complete and its CRC fits (see `journal.envelope.is_whole`)."""
-    content, view, start = block.content, memoryview(block.content), 0
+    view, start = block.content, 0
     computed, seals = [], []
     for end in block.ends.tolist():
         computed.append(crc32(view[start : end - _SEAL_LENGTH]))
-        seals.append(content[end - _SEAL_LENGTH : end])
+        seals.append(view[max(0, end - _SEAL_LENGTH) : end])
         start = end + 1
     return _stated(b"".join(seals), len(seals)) == array("I", computed)
 

@@ -22,7 +22,10 @@ from observer_core.brokers.kis.catalogue import (
     Kind,
 )
 from observer_core.lake.columns import IDENTITY, IDENTITY_KEY, Column, ColumnType, TableSchema
+from observer_core.lake.completeness_table import COMPLETENESS
 from observer_core.lake.descriptions import DESCRIPTIONS
+from observer_core.lake.official_table import DAILY_OFFICIAL
+from observer_core.lake.reference_tables import CORPORATE_ACTIONS, INSTRUMENTS
 
 
 class Table(StrEnum):
@@ -37,6 +40,9 @@ class Table(StrEnum):
     GAPS = "gaps"
     BARS_1M = "bars_1m"
     INSTRUMENTS = "instruments"
+    CORPORATE_ACTIONS = "corporate_actions"
+    DAILY_OFFICIAL = "daily_official"
+    COMPLETENESS = "completeness"
 
 
 # What compaction makes of the journal; the others are derived from tables or from reference files.
@@ -164,28 +170,6 @@ _BARS = TableSchema(
     unique_key=("symbol", "venue", "minute", "session"),
 )  # fmt: skip
 
-_INSTRUMENTS = TableSchema(
-    Table.INSTRUMENTS,
-    "One listed instrument as it was known on a trading day.",
-    (
-        _DAY,
-        _SYMBOL,
-        Column("name", ColumnType.TEXT, "Korean name.", required=True),
-        Column("market", ColumnType.TEXT, "KOSPI, KOSDAQ or KONEX.", required=True),
-        Column("group", ColumnType.TEXT, "Security group, such as ST for shares.", required=True),
-        Column("isin", ColumnType.TEXT, "International security identification number."),
-        Column("preferred_class", ColumnType.TEXT, "0 common, 1 old and 2 new preferred, 9 undocumented."),
-        Column("spac", ColumnType.FLAG, "Whether it is a special purpose acquisition company."),
-        Column("suspended", ColumnType.FLAG, "Whether trading is halted."),
-        Column("liquidation", ColumnType.FLAG, "Whether it is in liquidation trading."),
-        Column("base_price", ColumnType.INTEGER, "Reference price of the day.", "KRW"),
-        Column("previous_volume", ColumnType.INTEGER, "Volume of the previous trading day.", "shares"),
-        Column("listed_shares", ColumnType.INTEGER, "Listed shares.", "shares"),
-    ),
-    sort_key=("symbol",),
-    unique_key=("symbol",),
-)
-
 SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
     {
         Table(schema.name): schema
@@ -254,7 +238,10 @@ SCHEMAS: Mapping[Table, TableSchema] = MappingProxyType(
                 (_DAY, _SYMBOL, *_GAP_COLUMNS),
             ),
             _BARS,
-            _INSTRUMENTS,
+            INSTRUMENTS,
+            CORPORATE_ACTIONS,
+            DAILY_OFFICIAL,
+            COMPLETENESS,
         )
     }
 )  # fmt: skip

@@ -107,7 +107,7 @@ def _take_over(block: Block, opened: Envelopes, intake: SegmentIntake, spool: Sp
     lines = opened.frame.with_columns(
         pl.lit(intake.sealed.manifest.segment).alias("segment"),
         (pl.col("index") + block.first_line + 1).alias("number"),
-    ).drop("index")
+    ).drop("index", "v")
     for table, routed in route(lines):
         spool.add(table, routed)
 

@@ -20,6 +20,7 @@ from polars.exceptions import PolarsError
 from observer_core.brokers.kis.catalogue import Field, FieldType
 from observer_core.errors import ConservationError
 from observer_core.lake.columns import ColumnType
+from observer_core.lake.text_views import lines_in_place
 
 _SEPARATOR = "^"
 _NUMBERS = {FieldType.INTEGER: pl.Int64(), FieldType.DECIMAL: pl.Float64()}
@@ -34,7 +35,10 @@ def width() -> pl.Expr:
 
 
 def lines_of(payloads: pl.Series) -> memoryview:
-    """Returns payloads as the lines of a text."""
+    """Returns payloads as the lines of a text: as they stand in memory, or in a copy."""
+    standing = lines_in_place(payloads)
+    if standing is not None:
+        return standing
     ended = (payloads + "\n").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
     return memoryview(ended.buffers()[2])
 

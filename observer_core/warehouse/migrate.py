@@ -1,13 +1,14 @@
 """Bringing the schema `observer` up to date.
 
 Invariant: the schema changes only through the versions in `migrations/versions`, in their order, one
-process at a time, all missing ones in one transaction; a statement that removes a table, a column or
-rows is refused before it is sent (incident I-25).
+process at a time, all missing ones in one transaction; a version that would remove or narrow something is
+refused as a whole, unless the operator names it (incident I-25, see `guard`).
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -19,6 +20,8 @@ from sqlalchemy.schema import CreateSchema
 
 from observer_core.errors import ConfigurationError
 from observer_core.warehouse.connection import transaction
+from observer_core.warehouse.guard import is_destructive, losses, shape_of
+from observer_core.warehouse.roles import grant_access
 from observer_core.warehouse.tables import SCHEMA
 
 VERSIONS = Path(__file__).with_name("migrations")
@@ -27,24 +30,22 @@ VERSIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6F62736572766572
 
 
-# What a statement may not contain; removing what a version no longer needs is an operator's decision.
-_DESTRUCTIVE = re.compile(r"\b(DROP|TRUNCATE|DELETE|DETACH)\b", re.IGNORECASE)
-_COMMENTS_AND_TEXTS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
-
-
-def migrate(engine: Engine, *, versions: Path = VERSIONS) -> list[str]:
-    """Applies the versions that the database lacks.
+def migrate(
+    engine: Engine, *, versions: Path = VERSIONS, may_destroy: Collection[str] = frozenset()
+) -> list[str]:
+    """Applies the versions that the database lacks, and gives writers and readers their rights.
 
     Args:
-        engine: The database; its role may make schemas in it.
+        engine: The database; its role may make schemas in it, or finds everything done.
         versions: Folder of `env.py` and `versions`.
+        may_destroy: Versions that an operator allows to remove or narrow something.
 
     Returns:
         Their names, oldest first; empty where the database was up to date.
 
     Raises:
         DatabaseUnavailableError: The server does not answer.
-        ConfigurationError: A version contains a destructive statement; nothing was changed.
+        ConfigurationError: A version would remove or narrow something; nothing was changed.
     """
     with transaction(engine) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -52,32 +53,43 @@ def migrate(engine: Engine, *, versions: Path = VERSIONS) -> list[str]:
         if not inspect(connection).has_schema(SCHEMA):
             connection.execute(CreateSchema(SCHEMA))
         missing = _missing(connection, versions)
-        if missing:
-            event.listen(connection, "before_cursor_execute", _refuse_destruction)
-            configuration = _configuration(versions)
-            configuration.attributes["connection"] = connection
-            command.upgrade(configuration, "head")
+        configuration = _configuration(versions)
+        configuration.attributes["connection"] = connection
+        for version in missing:
+            with _harmless(connection, version, allowed=version in may_destroy):
+                command.upgrade(configuration, version)
+        grant_access(connection)
         return missing
 
 
-def is_destructive(statement: str) -> bool:
-    """Returns whether a statement of SQL can remove tables, columns or rows."""
-    return _DESTRUCTIVE.search(_COMMENTS_AND_TEXTS.sub(" ", statement)) is not None
+@contextmanager
+def _harmless(connection: Connection, version: str, *, allowed: bool) -> Iterator[None]:
+    """Refuses a version that removes or narrows something, before or after the fact."""
+
+    def refuse(_connection: Connection, _cursor: object, statement: str, *_others: object) -> None:
+        if is_destructive(statement):
+            raise _refused(version, " ".join(statement.split())[:200])
+
+    if allowed:
+        yield
+        return
+    before = shape_of(connection)
+    event.listen(connection, "before_cursor_execute", refuse)
+    try:
+        yield
+    finally:
+        event.remove(connection, "before_cursor_execute", refuse)
+    lost = "; ".join(losses(before, shape_of(connection)))
+    if lost:
+        raise _refused(version, lost)
 
 
-def _refuse_destruction(
-    _connection: Connection,
-    _cursor: object,
-    statement: str,
-    _parameters: object,
-    _context: object,
-    _many: bool,
-) -> None:
-    if is_destructive(statement):
-        raise ConfigurationError(
-            f"A migration would remove data: {' '.join(statement.split())[:200]}",
-            remedy="Write a version that adds; what is no longer needed is removed by hand.",
-        )
+def _refused(version: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Migration {version} would remove data: {what}",
+        remedy=f"Write a version that adds. If it is meant: `observer backup dump`, then "
+        f"`observer warehouse migrate --may-destroy {version}`.",
+    )
 
 
 def require_current(connection: Connection) -> None:

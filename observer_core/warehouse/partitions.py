@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 
+from psycopg2.errors import InsufficientPrivilege
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from observer_core.errors import ConfigurationError
+from observer_core.market.calendar import MarketCalendar
 from observer_core.warehouse.tables import SCHEMA, WAREHOUSE_TABLES, WarehouseTable
+
+# Two weeks: a schedule that stands still over the longest holidays costs nothing.
+DAYS_AHEAD = 10
 
 
 def partition_name(table: WarehouseTable, day: date) -> str:
@@ -28,6 +35,9 @@ def ensure_partitions(connection: Connection, days: Iterable[date]) -> list[str]
 
     Returns:
         The names of those that were not there before.
+
+    Raises:
+        ConfigurationError: One is missing, and the present role does not own the tables.
     """
     wanted = {
         partition_name(table, day): (table, day) for day in sorted(set(days)) for table in WAREHOUSE_TABLES
@@ -38,14 +48,46 @@ def ensure_partitions(connection: Connection, days: Iterable[date]) -> list[str]
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('observer/partitions'))"))
     missing = {name: wanted[name] for name in _missing(connection, wanted)}
     for name, (table, day) in sorted(missing.items()):
-        # Names and dates are ours: a table of the enum and an ISO date, nothing from outside.
-        connection.execute(
-            text(
-                f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} PARTITION OF {SCHEMA}.{table} "
-                f"FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
-            )
-        )
+        _make(connection, name, table, day)
     return sorted(missing)
+
+
+def _make(connection: Connection, name: str, table: WarehouseTable, day: date) -> None:
+    # Names and dates are ours: a table of the enum and an ISO date, nothing from outside.
+    statement = (
+        f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} PARTITION OF {SCHEMA}.{table} "
+        f"FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+    )
+    try:
+        connection.execute(text(statement))
+    except DBAPIError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise ConfigurationError(
+            f"The partition {name} is missing, and this role does not own the tables.",
+            remedy="As their owner: `observer warehouse migrate` makes the partitions of the days to come.",
+        ) from error
+
+
+def days_ahead(today: date) -> list[date]:
+    """Returns the trading days whose partitions should be there: today's, and the next ones.
+
+    Args:
+        today: A day, Korean time; it counts only where the exchange opens.
+    """
+    calendar = MarketCalendar()
+    days = [today] if calendar.is_trading_day(today) else []
+    last = today
+    for _ in range(DAYS_AHEAD):
+        last = calendar.next_trading_day(last)
+        days.append(last)
+    return days
+
+
+def missing_partitions(connection: Connection, days: Iterable[date]) -> list[str]:
+    """Returns the names of the partitions that are not there, of all tables."""
+    wanted = {partition_name(table, day) for day in days for table in WAREHOUSE_TABLES}
+    return _missing(connection, wanted)
 
 
 def _missing(connection: Connection, names: Collection[str]) -> list[str]:

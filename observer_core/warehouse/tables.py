@@ -16,6 +16,7 @@ from observer_core.lake.schemas import SCHEMAS, Table
 
 SCHEMA = "observer"
 LEDGER = "loaded_segments"
+VERSION_TABLE = "alembic_version"
 
 
 class WarehouseTable(StrEnum):

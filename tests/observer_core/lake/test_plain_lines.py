@@ -42,7 +42,7 @@ def built(values, shard="0"):
 
 def opened(content):
     [block] = read_blocks(io.BytesIO(content))
-    return block, open_plain(block.content, block.ends)
+    return block, open_plain(block.buffer, block.ends)
 
 
 @settings(deadline=None, max_examples=300)

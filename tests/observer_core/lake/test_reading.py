@@ -76,11 +76,13 @@ def test_rows_are_put_in_order_by_all_keys(rows):
 
 keys = st.sampled_from(["", "000660", "005930", "035720", "한"])
 identities = st.lists(st.tuples(keys, st.integers(0, 3), st.integers(0, 50)), max_size=60, unique=True)
+lengths = st.sampled_from([0, 1, 11, 12, 13, 40])
 
 
 @settings(deadline=None)
-@given(st.lists(identities, max_size=4), st.integers(1, 30), st.integers(0, 60))
-def test_the_spool_gives_back_every_line_in_order(tmp_path_factory, parts, range_lines, memory_lines):
+@given(st.lists(identities, max_size=4), st.integers(1, 30), st.integers(0, 60), lengths)
+def test_the_spool_gives_back_every_line_in_order(tmp_path_factory, parts, range_lines, memory_lines, length):
+    """Each with its own payload, whether it stayed in memory or lay in a file."""
     spool = Spool(tmp_path_factory.mktemp("spool"), range_lines=range_lines, memory_lines=memory_lines)
     for number, rows in enumerate(parts):
         frame = pl.DataFrame(
@@ -88,15 +90,39 @@ def test_the_spool_gives_back_every_line_in_order(tmp_path_factory, parts, range
         )
         spool.add(
             Table.SCALP_TRADES,
-            frame.with_columns(provider=pl.lit("kis"), shard=pl.lit(str(number)), record=pl.lit(0)),
+            frame.with_columns(
+                provider=pl.lit("kis"),
+                shard=pl.lit(str(number)),
+                record=pl.lit(0),
+                # Of some lines only, and first or not: a column that is not the same throughout.
+                encoding=pl.when(pl.col("frame") % 3 == 0).then(pl.lit("base64")),
+                payload=pl.Series([payload_of(*row, number, length) for row in rows], dtype=pl.String),
+            ),
         )
-    ranges = [list(frame.select("key", "shard", "epoch", "frame").rows()) for frame in spool_ranges(spool)]
+    ranges = [
+        list(frame.select("key", "shard", "epoch", "frame", "payload", "encoding").rows())
+        for frame in spool_ranges(spool)
+    ]
     expected = sorted(
-        (row[0], str(number), row[1], row[2]) for number, rows in enumerate(parts) for row in rows
+        (
+            row[0],
+            str(number),
+            row[1],
+            row[2],
+            payload_of(*row, number, length),
+            None if row[2] % 3 else "base64",
+        )
+        for number, rows in enumerate(parts)
+        for row in rows
     )
     assert [row for rows in ranges for row in rows] == expected
     for rows in ranges:
         assert len(rows) <= range_lines
+
+
+def payload_of(key, epoch, frame, shard, length):
+    """A payload that tells its line, of the length wanted where that is enough to."""
+    return f"{frame}^{epoch}^{shard}^{key}".ljust(length, "호")[: max(length, frame % 3)]
 
 
 def spool_ranges(spool):

@@ -1,5 +1,6 @@
 """A real PostgreSQL for the warehouse's tests, and lake files without a journal behind them."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 from sqlalchemy import Engine
 
-from observer.stack.postgres import PostgresServer
+from observer.stack.postgres import SUPERUSER, PostgresServer
 from observer_core.lake.parquet import FileSource, TableWriter
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.settings import Paths, PathSettings
@@ -16,22 +17,25 @@ from observer_core.warehouse import connect
 
 DAY = date(2026, 9, 15)
 
+NUMBERS = itertools.count()
+
 WriteHour = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     folder = tmp_path_factory.mktemp("postgres")
-    databases = [f"test{number}" for number in range(40)]
-    with PostgresServer(folder / "home", databases=databases, durable=False) as running:
-        running.unused = iter(databases)  # type: ignore[attr-defined]
+    with PostgresServer(folder / "home", durable=False) as running:
         yield running
 
 
 @pytest.fixture
 def engine(server: PostgresServer) -> Iterator[Engine]:
     """An empty database of its own for each test."""
-    made = connect(server.settings(next(server.unused)))  # type: ignore[attr-defined]
+    name = f"test{next(NUMBERS)}"
+    with server.connection("postgres", user=SUPERUSER) as session, session.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} OWNER observer")
+    made = connect(server.settings(name))
     yield made
     made.dispose()
 

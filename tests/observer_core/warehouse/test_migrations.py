@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from observer_core.errors import ConfigurationError
 from observer_core.lake.columns import ColumnType
 from observer_core.warehouse import WAREHOUSE_TABLES, WarehouseTable, migrate, pending_steps, transaction
-from observer_core.warehouse.migrate import is_destructive
+from observer_core.warehouse.guard import is_destructive, losses, shape_of
 from observer_core.warehouse.partitions import ensure_partitions
 from observer_core.warehouse.tables import WAREHOUSE_SCHEMAS
 
@@ -187,3 +187,79 @@ def test_a_query_of_one_day_reads_one_partition(engine: Engine) -> None:
         text = "\n".join(row[0] for row in plan)
     assert "scalp_trades_20260916" in text
     assert "scalp_trades_20260915" not in text
+
+
+def versions_with(tmp_path: Path, body: str) -> Path:
+    """Returns a copy of the migrations with one more version."""
+    copied = tmp_path / "migrations"
+    shutil.copytree(VERSIONS.parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    newest = max(path.name[:4] for path in VERSIONS.glob("[0-9]*.py"))
+    (copied / "versions/9999_test.py").write_text(
+        "from alembic import op\n"
+        f"revision, down_revision = '9999', '{newest}'\n"
+        f"def upgrade():\n    op.execute({body!r})\n"
+    )
+    return copied
+
+
+# Written so that no word of the statement tells: only the tables afterwards do.
+HIDDEN = {
+    "column gaps.cause is gone": "ALTER TABLE observer.gaps RENAME COLUMN cause TO reason",
+    "table gaps is gone": "ALTER TABLE observer.gaps RENAME TO holes",
+    "column bars_1m.volume narrows from bigint to integer":
+        "ALTER TABLE observer.bars_1m ALTER COLUMN volume TYPE integer",
+    "column gaps.cause narrows from text to character varying(10)":
+        "ALTER TABLE observer.gaps ALTER COLUMN cause SET DATA TYPE varchar(10)",
+    "column gaps.details is gone":
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE observer.gaps DR' || 'OP COLUMN details'; END $$",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", HIDDEN)
+def test_a_version_that_loses_something_is_refused_however_it_is_written(
+    engine: Engine, tmp_path: Path, loss: str
+) -> None:
+    """The tables are as before, and the message names what would be lost and how to allow it."""
+    migrate(engine)
+    with transaction(engine) as connection:
+        before = shape_of(connection)
+    with pytest.raises(ConfigurationError) as refused:
+        migrate(engine, versions=versions_with(tmp_path, HIDDEN[loss]))
+    assert loss in str(refused.value)
+    assert "observer warehouse migrate --may-destroy 9999" in refused.value.remedy
+    with transaction(engine) as connection:
+        assert shape_of(connection) == before
+    assert pending_steps(engine) == []
+
+
+def test_a_version_that_an_operator_names_may_remove(engine: Engine, tmp_path: Path) -> None:
+    """Only that one: another name allows nothing."""
+    migrate(engine)
+    versions = versions_with(tmp_path, "ALTER TABLE observer.gaps DROP COLUMN cause")
+    with pytest.raises(ConfigurationError, match="9999 would remove data"):
+        migrate(engine, versions=versions, may_destroy={"0001"})
+    assert migrate(engine, versions=versions, may_destroy={"9999"}) == ["9999"]
+    with transaction(engine) as connection:
+        assert "cause" not in shape_of(connection)["gaps"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        ("integer", "bigint", False),
+        ("bigint", "integer", True),
+        ("bigint", "double precision", True),
+        ("integer", "double precision", False),
+        ("character varying(10)", "text", False),
+        ("character varying(10)", "character varying(20)", False),
+        ("character varying(20)", "character varying(10)", True),
+        ("character varying(20)", "character varying", False),
+        ("character varying", "character varying(20)", True),
+        ("character(5)", "character varying(5)", False),
+        ("text", "text[]", True),
+        ("timestamp with time zone", "date", True),
+    ],
+)
+def test_a_type_holds_the_values_of_a_narrower_one_only(old: str, new: str, *, lost: bool) -> None:
+    """2^53 + 1 is no double; a day is no instant."""
+    assert bool(list(losses({"t": {"c": old}}, {"t": {"c": new}}))) is lost

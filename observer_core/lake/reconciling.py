@@ -1,0 +1,117 @@
+"""The comparison of a day with the broker's figures: what is there, and what was recorded about the rest.
+
+Invariant: it reads the lake, quarantine and the journal's control records, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, time
+
+import polars as pl
+
+from observer_core.accounting.compared import Evidence, Reconciled, Span
+from observer_core.accounting.reconciliation import reconcile
+from observer_core.brokers.kis.catalogue import CHANNELS, Kind, Venue
+from observer_core.journal.departed import manifests_of
+from observer_core.journal.reader import sealed_segments
+from observer_core.journal.watches import DayWatches, watches_of
+from observer_core.lake.captured import captured_days
+from observer_core.lake.official import read_official
+from observer_core.lake.pending import unsealed_segments
+from observer_core.lake.readers import scan
+from observer_core.lake.schemas import Table
+from observer_core.market.calendar import MarketCalendar, Session
+from observer_core.settings.paths import Paths, Track
+
+_TRADES = {channel.venue: name for name, channel in CHANNELS.items() if channel.kind is Kind.TRADE}
+_VENUES = {name: venue for venue, name in _TRADES.items()}
+_NANOSECONDS = 1_000_000_000
+
+
+def reconcile_day(paths: Paths, day: date, *, calendar: MarketCalendar | None = None) -> list[Reconciled]:
+    """Compares a day with the broker's figures.
+
+    Args:
+        paths: The layout.
+        day: The trading day, compacted.
+        calendar: The exchanges' hours.
+
+    Returns:
+        One comparison for each symbol and venue with a trade or an official figure, in order.
+
+    Raises:
+        StorageError: A segment of the journal is damaged.
+    """
+    session = (calendar or MarketCalendar()).session(day)
+    official = {(row.symbol, row.venue.value): row.figures for row in read_official(paths, day)}
+    here = sealed_segments(paths.journal(Track.SCALP, day))
+    watches, departed = watches_of(here), len(here) < len(manifests_of(paths, Track.SCALP, day))
+    unsealed = bool(unsealed_segments(paths, day))
+    holes, unwatched = _holes(paths, day), _unwatched(watches)
+    aside = _quarantined(paths, day)
+    found = []
+    for ours in captured_days(paths, day):
+        pair = (ours.symbol, ours.venue)
+        opens_ns, ends_ns = _span(session, Venue(ours.venue))
+        evidence = Evidence(
+            opens_ns=opens_ns,
+            ends_ns=ends_ns,
+            watches=watches.of(_TRADES[Venue(ours.venue)], ours.symbol),
+            holes=holes.get(pair, ()),
+            unwatched=unwatched.get(pair, ()),
+            quarantined=aside[pair],
+            unsealed=unsealed,
+            departed=departed,
+        )
+        found.append(reconcile(ours, official.get(pair), evidence))
+    return found
+
+
+def _span(session: Session, venue: Venue) -> tuple[int, int]:
+    """Returns when a venue's first session begins and its last one ends."""
+    begins, ends = session.opens, session.after_market_to or session.off_hours_to
+    if venue is not Venue.KRX and session.nxt is not None:
+        begins = session.nxt.pre_from or session.nxt.main_from
+        ends = session.nxt.after_to if venue is Venue.NXT else max(ends, session.nxt.after_to)
+        if venue is Venue.UNIFIED:
+            begins = min(begins, session.opens)
+    return _at_ns(session, begins), _at_ns(session, ends)
+
+
+def _at_ns(session: Session, moment: time) -> int:
+    return int(session.at(moment).timestamp()) * _NANOSECONDS
+
+
+def _holes(paths: Paths, day: date) -> Mapping[tuple[str, str], Sequence[Span]]:
+    rows = scan(paths, Table.GAPS, day).filter(pl.col("kind") == "hole").collect()
+    columns = ("symbol", "channel", "from_cumulative_volume", "to_cumulative_volume")
+    return _spans(rows.select(columns).rows())
+
+
+def _unwatched(watches: DayWatches) -> Mapping[tuple[str, str], Sequence[Span]]:
+    names = ("symbol", "channel", "from_cumulative", "to_cumulative")
+    return _spans(tuple(told[name] for name in names) for told in watches.unwatched)
+
+
+def _spans(rows: Iterable[tuple[object, ...]]) -> Mapping[tuple[str, str], Sequence[Span]]:
+    found: dict[tuple[str, str], list[Span]] = {}
+    for symbol, channel, low, high in rows:
+        venue = _VENUES.get(str(channel))
+        if venue is not None and isinstance(low, int) and isinstance(high, int):
+            found.setdefault((str(symbol), venue.value), []).append(Span(low, high))
+    return found
+
+
+def _quarantined(paths: Paths, day: date) -> Counter[tuple[str, str]]:
+    """Returns symbol and venue -> trades that compaction has set aside."""
+    found: Counter[tuple[str, str]] = Counter()
+    for path in sorted(paths.quarantine_folder(day).glob("*.jsonl")):
+        for entry in path.read_bytes().splitlines():
+            identity = json.loads(entry)["identity"]
+            venue = _VENUES.get(identity.get("channel", ""))
+            if venue is not None:
+                found[str(identity["key"]), venue.value] += 1
+    return found

@@ -1,0 +1,82 @@
+"""What a migration may not do unless an operator names it: remove tables, columns or rows, or narrow a type.
+
+Invariant: a statement that removes something is refused before it is sent; and whatever a version did, by SQL
+of any kind, the tables afterwards hold every column that they held before, of the same type or of a wider
+one. Both are looked at in the migration's own transaction, so that a refusal leaves everything as it was
+(incident I-25).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import Connection, text
+
+from observer_core.warehouse.tables import SCHEMA
+
+# Table -> column -> type, as PostgreSQL writes it.
+Shape = Mapping[str, Mapping[str, str]]
+
+_DESTRUCTIVE = re.compile(r"\b(DROP|TRUNCATE|DELETE|DETACH)\b", re.IGNORECASE)
+_COMMENTS_AND_TEXTS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+
+# Each value of the first has an equal one of the second.
+_WIDENINGS = frozenset(
+    {
+        ("smallint", "integer"), ("smallint", "bigint"), ("integer", "bigint"),
+        ("smallint", "numeric"), ("integer", "numeric"), ("bigint", "numeric"),
+        ("real", "double precision"), ("smallint", "double precision"), ("integer", "double precision"),
+    }
+)  # fmt: skip
+_LIMITED_TEXT = re.compile(r"character varying(?:\((\d+)\))?|character\((\d+)\)")
+
+# The days of a table have the columns of the table.
+_COLUMNS = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = :schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+        AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY c.relname, a.attnum
+"""
+
+
+def is_destructive(statement: str) -> bool:
+    """Returns whether a statement of SQL can remove tables, columns or rows."""
+    return _DESTRUCTIVE.search(_COMMENTS_AND_TEXTS.sub(" ", statement)) is not None
+
+
+def shape_of(connection: Connection) -> Shape:
+    """Returns the tables of the schema with their columns; those of partitions are their table's."""
+    tables: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(text(_COLUMNS), {"schema": SCHEMA}):
+        tables.setdefault(table, {})[column] = kind
+    return tables
+
+
+def losses(before: Shape, after: Shape) -> Iterator[str]:
+    """Yields in words what the tables held before and cannot hold any more."""
+    for table, columns in before.items():
+        if table not in after:
+            yield f"table {table} is gone"
+            continue
+        for column, kind in columns.items():
+            new = after[table].get(column)
+            if new is None:
+                yield f"column {table}.{column} is gone"
+            elif not _holds(kind, new):
+                yield f"column {table}.{column} narrows from {kind} to {new}"
+
+
+def _holds(old: str, new: str) -> bool:
+    """Returns whether a column of the new type holds every value of the old one."""
+    if old == new or (old, new) in _WIDENINGS:
+        return True
+    limited = _LIMITED_TEXT.fullmatch(old)
+    if limited is None:
+        return False
+    wider = re.fullmatch(r"character varying(?:\((\d+)\))?", new)
+    if new == "text" or (wider is not None and wider[1] is None):
+        return True
+    length = limited[1] or limited[2]
+    return wider is not None and length is not None and int(length) <= int(wider[1])

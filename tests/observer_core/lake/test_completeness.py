@@ -1,0 +1,137 @@
+"""What is there of a day, by session: received, filled in, explained, missing."""
+
+from datetime import date, datetime, timedelta, timezone
+
+import polars as pl
+import pytest
+
+from observer_core.lake.compaction import close_day
+from observer_core.lake.completeness import HoleAccount, build_completeness, session_at
+from observer_core.lake.parquet import TableWriter
+from observer_core.lake.readers import scan
+from observer_core.lake.schemas import SCHEMAS, Table
+from observer_core.market.calendar import MarketCalendar
+
+KST = timezone(timedelta(hours=9))
+
+
+def at(day, hour, minute=0, second=0):
+    return datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=KST)
+
+
+def write(paths, table, day, values):
+    """Writes an hour of a table from what matters; identity and receive time are made up."""
+    schema = SCHEMAS[table].polars
+    base = {"trading_day": day, "venue": "KRX", "provider": "kis", "shard": "0", "epoch": 1, "record": 0,
+            "received_at": at(day, 9), "segment": "0_09_000001.jsonl"}  # fmt: skip
+    made = [base | {"frame": number} | value for number, value in enumerate(values)]
+    frame = pl.DataFrame([{name: row.get(name) for name in schema.names()} for row in made], schema=schema)
+    path = paths.lake_hour(table, day, 9)
+    path.parent.mkdir(parents=True)
+    with TableWriter(path, SCHEMAS[table]) as writer:
+        writer.write(frame)
+        writer.name_sources([])
+
+
+def trade(moment, volume, cumulative, session="2", symbol="005930"):
+    return {"symbol": symbol, "time": moment, "price": 70_000, "volume": volume, "side": "1",
+            "cumulative_volume": cumulative, "market_session": session}  # fmt: skip
+
+
+def hole(began, ended, first, last, *, cause=None, channel="H0STCNT0"):
+    return {"symbol": "005930", "kind": "hole", "channel": channel, "started_at": began, "ended_at": ended,
+            "from_cumulative_volume": first, "to_cumulative_volume": last, "missing_volume": last - first,
+            "cause": cause}  # fmt: skip
+
+
+def filled(moment, volume, cumulative, first, last):
+    return {"symbol": "005930", "session": "regular", "time": moment, "price": 70_000, "volume": volume,
+            "cumulative_volume": cumulative, "hole_from_cumulative_volume": first,
+            "hole_to_cumulative_volume": last}  # fmt: skip
+
+
+@pytest.fixture
+def day(journal):
+    return journal.day
+
+
+def test_a_day_is_accounted_for_by_session(paths, day):
+    """A hole of the morning was filled in part, one of the evening has a reason and was not."""
+    write(paths, Table.SCALP_TRADES, day, [
+        trade(at(day, 9, 30), 10, 10), trade(at(day, 9, 30), 10, 10), trade(at(day, 10), 5, 65),
+        trade(at(day, 16, 30), 5, 70, "3"), trade(at(day, 17), 5, 95, "3"),
+        trade(at(day, 9, 31), 7, 7, symbol="000660"),
+    ])  # fmt: skip
+    write(paths, Table.BACKFILL_TRADES, day, [
+        filled(at(day, 9, 40), 20, 30, 10, 60), filled(at(day, 9, 41), 10, 40, 10, 60),
+    ])  # fmt: skip
+    write(paths, Table.GAPS, day, [
+        hole(at(day, 9, 30), at(day, 10), 10, 60),
+        hole(at(day, 16, 30), at(day, 17), 70, 90, cause="disconnect"),
+    ])  # fmt: skip
+    found = build_completeness(paths, day)
+    kept = found.rows.select(
+        "symbol", "session", "trades", "volume", "holes", "hole_volume", "backfilled_trades",
+        "backfilled_volume", "missing_volume", "explained_volume", "reasons",
+    )  # fmt: skip
+    # The trade that was sent twice counts once.
+    assert kept.rows() == [
+        ("000660", "regular", 1, 7, 0, 0, 0, 0, 0, 0, ""),
+        ("005930", "after_market", 2, 10, 1, 20, 0, 0, 20, 20, "disconnect 1"),
+        ("005930", "regular", 2, 15, 1, 50, 2, 30, 20, 0, "unexplained 1"),
+    ]
+    assert found.rows["coverage"].to_list() == [1.0, 1 - 20 / 30, 1 - 20 / 65]
+    assert found.rows["first_hole_at"].to_list() == [None, at(day, 16, 30), at(day, 9, 30)]
+    assert scan(paths, Table.COMPLETENESS, day).collect().equals(found.rows)
+
+
+def test_a_hole_without_a_trade_around_it_has_its_row(paths, day):
+    """Nothing of the session was received at all."""
+    write(paths, Table.GAPS, day, [hole(at(day, 10), at(day, 11), 0, 100, channel="H0NXCNT0")])
+    [row] = build_completeness(paths, day).rows.to_dicts()
+    assert (row["venue"], row["volume"], row["missing_volume"], row["coverage"]) == ("NXT", 0, 100, 0.0)
+
+
+def test_the_same_day_gives_the_same_bytes_and_an_empty_one_none(paths, day):
+    assert build_completeness(paths, day).path is None
+    write(paths, Table.SCALP_TRADES, day, [trade(at(day, 9, 30), 10, 10)])
+    first = build_completeness(paths, day).path
+    content = first.read_bytes()
+    assert build_completeness(paths, day).path == first
+    assert first.read_bytes() == content
+
+
+def test_the_account_of_a_closed_day_moves_to_its_files(paths, journal):
+    journal.segment([journal.trade()], hour=9)
+    close_day(paths, journal.day)
+    found = build_completeness(paths, journal.day)
+    assert found.path == paths.lake_day(Table.COMPLETENESS, journal.day)
+    assert found.rows["trades"].sum() == 1
+    assert not paths.lake_open_day(Table.COMPLETENESS, journal.day).exists()
+
+
+@pytest.mark.parametrize(
+    ("venue", "hour", "minute", "session"),
+    [
+        ("KRX", 8, 40, "pre_market"),
+        ("KRX", 9, 0, "regular"),
+        ("KRX", 15, 25, "regular"),
+        ("KRX", 15, 45, "closing_price"),
+        ("KRX", 16, 0, "after_market"),
+        ("NXT", 8, 30, "pre_market"),
+        ("NXT", 15, 29, "regular"),
+        ("NXT", 15, 45, "after_market"),
+        ("UNIFIED", 19, 59, "after_market"),
+    ],
+)
+def test_an_instant_has_the_session_of_its_venue(venue, hour, minute, session):
+    """The after-market of the KRX since 2026-09-14 (broker reference, section 8)."""
+    day = date(2026, 9, 15)
+    assert session_at(at(day, hour, minute), venue, MarketCalendar().session(day)) == session
+
+
+def test_what_was_filled_twice_over_is_not_less_than_nothing():
+    """The lists of the broker may hold more than the hole."""
+    moment = datetime(2026, 9, 15, 10, tzinfo=KST)
+    account = HoleAccount("005930", "KRX", "regular", moment, moment, 10, 15, 2, "restart")
+    assert (account.missing, account.explained) == (0, 0)
