@@ -42,6 +42,7 @@ _COMMANDS = {
     "kis": _Command("read the broker's messages"),
     "lake": _Command("describe the tables of the lake"),
     "sql": _Command("query the lake with SQL", "sql"),
+    "warehouse": _Command("bring PostgreSQL up to date, and show who may do what", "pipeline"),
     "backup": _Command("copy the data to the backup target, and restore them", "pipeline"),
     "retention": _Command("remove what is verified, shipped and old enough", "pipeline"),
     "settings": _Command("describe the environment variables"),

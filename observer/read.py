@@ -23,10 +23,9 @@ from typing import TypeAlias
 
 import polars as pl
 
-from observer_core.brokers.kis.catalogue import CHANNELS, Kind
 from observer_core.errors import ConfigurationError
 from observer_core.lake import readers
-from observer_core.lake.merged import BACKFILL, LIVE, merge_trades
+from observer_core.lake.merged import merge_trades
 from observer_core.lake.schemas import Table
 from observer_core.settings import Paths, PathSettings
 
@@ -83,52 +82,18 @@ class Lake:
         return _of(readers.scan_files(files, table), symbols)
 
     def coverage(self, days: Days, symbols: Symbols = None) -> pl.LazyFrame:
-        """Returns what is known of the completeness of each symbol's trades on each day and venue.
+        """Returns what of each symbol's trades is there, for each day, venue and session.
 
-        Arguments as of `trades`.
+        The account is a table of the lake, which the pipeline makes with each compaction; a day that it has
+        not accounted for has no rows. Arguments as of `trades`.
 
         Returns:
-            `trading_day`, `symbol`, `venue`, `trades`, `volume` (received live), `backfilled_trades`,
-            `backfilled_volume`, `holes` and `hole_volume` (breaks of continuity, and the shares in them),
-            `missing_volume` (what of it was not filled), `coverage` (from 0 to 1; null where nothing was
-            traded). Shares. A symbol without trades and holes on a day has no row.
+            Columns of `completeness`: `trades` and `volume` received, `holes` and `hole_volume` (breaks of
+            continuity, and the shares in them), `backfilled_trades` and `backfilled_volume`, `missing_volume`
+            (what nobody has), `explained_volume` (of it, with a reason), `coverage` (0 to 1), since when,
+            until when and why. Shares. A symbol without trades and holes in a session has no row.
         """
-        tape = self.trades(days, symbols)
-        live, filled = pl.col("source") == LIVE, pl.col("source") == BACKFILL
-        volume = pl.col("volume")
-        received = tape.group_by(_SERIES).agg(
-            live.sum().cast(pl.Int64).alias("trades"),
-            volume.filter(live).sum().alias("volume"),
-            filled.sum().cast(pl.Int64).alias("backfilled_trades"),
-            volume.filter(filled).sum().alias("backfilled_volume"),
-        )
-        counts = ("trades", "volume", "backfilled_trades", "backfilled_volume", "holes", "hole_volume")
-        known = received.join(self._holes(days, symbols), on=_SERIES, how="full", coalesce=True)
-        whole = pl.col("volume") + pl.max_horizontal("hole_volume", "backfilled_volume")
-        return (
-            known.with_columns(pl.col(counts).fill_null(0))
-            .with_columns(
-                pl.max_horizontal(pl.col("hole_volume") - pl.col("backfilled_volume"), 0).alias(
-                    "missing_volume"
-                )
-            )
-            .with_columns(pl.when(whole > 0).then(1 - pl.col("missing_volume") / whole).alias("coverage"))
-            .select(*_SERIES, *counts, "missing_volume", "coverage")
-            .sort(_SERIES)
-        )
-
-    def _holes(self, days: Days, symbols: Symbols) -> pl.LazyFrame:
-        """Returns the holes of each series of trades; a hole names the channel, which is one of a venue."""
-        return (
-            self.table(Table.GAPS, days, symbols)
-            .filter(pl.col("kind") == "hole", pl.col("channel").is_in(list(_VENUES)))
-            .with_columns(pl.col("channel").replace_strict(_VENUES, return_dtype=pl.String).alias("venue"))
-            .group_by(_SERIES)
-            .agg(
-                pl.len().cast(pl.Int64).alias("holes"),
-                pl.col("missing_volume").sum().alias("hole_volume"),
-            )
-        )
+        return self.table(Table.COMPLETENESS, days, symbols)
 
     def _wanted(self, days: Days, table: Table) -> list[date]:
         """Returns the days asked for of which the table has files."""
@@ -180,14 +145,8 @@ def bars(days: Days, symbols: Symbols = None) -> pl.LazyFrame:
 
 
 def coverage(days: Days, symbols: Symbols = None) -> pl.LazyFrame:
-    """Returns the completeness of each symbol's trades (see `Lake.coverage`)."""
+    """Returns what of each symbol's trades is there (see `Lake.coverage`)."""
     return here().coverage(days, symbols)
-
-
-_SERIES = ("trading_day", "symbol", "venue")
-
-
-_VENUES = {name: str(channel.venue) for name, channel in CHANNELS.items() if channel.kind is Kind.TRADE}
 
 
 def _of(rows: pl.LazyFrame, symbols: Symbols) -> pl.LazyFrame:

@@ -135,8 +135,9 @@ def _markdown(figure: Figure, title: str) -> str:
     for resolution in (figure.dpi, figure.dpi * 0.7, figure.dpi * 0.4):
         drawn, packed = io.BytesIO(), io.BytesIO()
         figure.savefig(drawn, format="png", dpi=resolution)
-        # A palette makes the file four times smaller.
-        Image.open(drawn).convert("RGB").quantize(_PALETTE).save(packed, format="png", optimize=True)
+        # A palette makes the file four times smaller; it must hold the rare colours too, for red is the news.
+        pixels = Image.open(drawn).convert("RGB")
+        pixels.quantize(_PALETTE, method=Image.Quantize.MAXCOVERAGE).save(packed, format="png", optimize=True)
         encoded = base64.b64encode(packed.getvalue()).decode()
         if len(encoded) <= LARGEST_BYTES:
             return f"![{title}](data:image/png;base64,{encoded})"

@@ -7,12 +7,14 @@ it comes from and when it is right; group, owner, kinds, and columns where it is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import dagster as dg
 
 from observer_core.lake.columns import TableSchema
+from observer_pipeline.lineage import column_lineage
 from observer_pipeline.metadata import column_schema
-from observer_pipeline.vocabulary import COLUMN_SCHEMA, OWNER, TABLE_NAME, Group, Tag
+from observer_pipeline.vocabulary import COLUMN_LINEAGE, COLUMN_SCHEMA, OWNER, TABLE_NAME, Group, Tag
 
 
 def declare(
@@ -27,6 +29,7 @@ def declare(
     code_version: str | None = None,
     skippable: bool = False,
     relation: str = "",
+    fresh_within: timedelta | None = None,
 ) -> dg.AssetSpec:
     """Returns the declaration of an asset.
 
@@ -41,10 +44,15 @@ def declare(
         code_version: Raised by hand when the same input gives another result; None where we do not make it.
         skippable: Whether a successful run may leave it out.
         relation: Schema and name of its table in PostgreSQL, where it has one.
+        fresh_within: How often it must be made at the least, of what is made on days of rest too. Dagster's
+            freshness knows no holidays: what belongs to a trading day has a check of its own instead.
     """
-    metadata: dict[str, dg.TableSchema | str] = {}
+    metadata: dict[str, dg.TableSchema | dg.TableColumnLineage | str] = {}
     if schema is not None:
         metadata[COLUMN_SCHEMA] = column_schema(schema)
+        lineage = column_lineage(key, schema)
+        if lineage is not None:
+            metadata[COLUMN_LINEAGE] = lineage
     if relation:
         metadata[TABLE_NAME] = relation
     return dg.AssetSpec(
@@ -59,4 +67,5 @@ def declare(
         partitions_def=days,
         code_version=code_version,
         skippable=skippable,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=fresh_within) if fresh_within else None,
     )

@@ -17,13 +17,20 @@ from observer_pipeline.assets.completeness import completeness_assets
 from observer_pipeline.assets.credentials import credential_assets
 from observer_pipeline.assets.execution_contracts import contract_assets
 from observer_pipeline.assets.external import external_assets
+from observer_pipeline.assets.instruments import instrument_assets
 from observer_pipeline.assets.lake import lake_assets
+from observer_pipeline.assets.official import official_assets
 from observer_pipeline.assets.operations import operations_assets
 from observer_pipeline.assets.reference import reference_assets
 from observer_pipeline.assets.retention import retention_assets
+from observer_pipeline.assets.run_history import run_history_assets
 from observer_pipeline.assets.warehouse import warehouse_assets
+from observer_pipeline.assets.warehouse_schema import warehouse_schema_assets
 from observer_pipeline.checks.contract import contract_checks
+from observer_pipeline.checks.freshness import FRESHNESS_CONTRACTS
+from observer_pipeline.checks.instruments import ACTIONS_CONTRACTS, INSTRUMENTS_CONTRACTS
 from observer_pipeline.checks.lake import BARS_CONTRACTS, LAKE_CONTRACTS
+from observer_pipeline.checks.official import OFFICIAL_CONTRACTS
 from observer_pipeline.checks.operations import DAY_CONTRACTS
 from observer_pipeline.checks.reference import MASTER_CONTRACTS, SYMBOLS_CONTRACTS, UNIVERSE_CONTRACTS
 from observer_pipeline.checks.warehouse import UNIVERSE_TABLE_CONTRACTS, WAREHOUSE_CONTRACTS
@@ -38,12 +45,17 @@ from observer_pipeline.sensors import sensors
 _CONTRACTS = {
     "master_contracts": MASTER_CONTRACTS,
     "symbols_contracts": SYMBOLS_CONTRACTS,
+    "instruments_contracts": INSTRUMENTS_CONTRACTS,
+    "corporate_actions_contracts": ACTIONS_CONTRACTS,
     "universe_contracts": UNIVERSE_CONTRACTS,
     "universe_table_contracts": UNIVERSE_TABLE_CONTRACTS,
     "lake_contracts": LAKE_CONTRACTS,
     "bars_contracts": BARS_CONTRACTS,
     "warehouse_contracts": WAREHOUSE_CONTRACTS,
     "day_contracts": DAY_CONTRACTS,
+    "freshness_contracts": FRESHNESS_CONTRACTS,
+    # Apart, for it waits for the broker: whether a day adds up is judged without it.
+    "official_contracts": OFFICIAL_CONTRACTS,
 }
 
 
@@ -65,12 +77,16 @@ def build_defs(
             *external_assets(days),
             *credential_assets(days),
             *reference_assets(days),
+            *instrument_assets(days),
             *lake_assets(days),
             *warehouse_assets(days),
+            *warehouse_schema_assets(),
+            *official_assets(days),
             *operations_assets(days),
             *completeness_assets(days),
             *backup_assets(),
             *retention_assets(),
+            *run_history_assets(),
             *contract_assets(),
         ],
         asset_checks=[contract_checks(name, contracts) for name, contracts in _CONTRACTS.items()],

@@ -15,7 +15,8 @@ import dagster as dg
 
 from observer_core.lake.schemas import JOURNAL_TABLES
 from observer_pipeline import keys
-from observer_pipeline.vocabulary import Group, Tag
+from observer_pipeline.checks.freshness import WATCHED
+from observer_pipeline.vocabulary import OWNER, Group, Tag
 
 REFRESH_REFERENCE = "refresh_reference"
 COMPACT_HOURS = "compact_hours"
@@ -24,6 +25,9 @@ VERIFY_CONTRACTS = "verify_contracts"
 SHIP_BACKUP = "ship_backup"
 DUMP_DATABASES = "dump_databases"
 APPLY_RETENTION = "apply_retention"
+PREPARE_WAREHOUSE = "prepare_warehouse"
+PURGE_RUNS = "purge_runs"
+WATCH_FRESHNESS = "watch_freshness"
 
 _REFERENCE = (
     keys.ACCESS_TOKEN,
@@ -31,6 +35,7 @@ _REFERENCE = (
     keys.KIWOOM_TOKEN,
     keys.INSTRUMENT_MASTER,
     keys.SYMBOLS,
+    keys.INSTRUMENTS,
     keys.UNIVERSE,
     keys.warehouse(keys.UNIVERSE_TABLE),
 )
@@ -41,6 +46,10 @@ _COMPACTED = (
     keys.COMPLETENESS,
     *(keys.warehouse(table) for table in keys.WAREHOUSE_TABLES),
 )
+
+
+# Not the parameter `owners`, which is beta.
+_OWNED = {"owner": OWNER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,10 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         dg.define_asset_job(
             REFRESH_REFERENCE,
             _with_checks(_REFERENCE),
-            description="Before the session: tokens, raw master files, symbols and universe of the day. "
+            description="Before the session: tokens, raw master files, symbols, instruments and universe of "
+            "the day. "
             "Files of a date are written once, so a rerun shows the same.",
+            metadata=_OWNED,
             tags=_limits(timedelta(minutes=15)),
         ),
         dg.define_asset_job(
@@ -71,13 +82,17 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             _with_checks(_COMPACTED, _OBSERVED),
             description="During the day: observes the journal, compacts the hours that are over, renews "
             "the bars and loads what PostgreSQL does not hold yet.",
+            metadata=_OWNED,
             tags=_limits(timedelta(minutes=30), _SOME_HOURS),
         ),
         dg.define_asset_job(
             CLOSE_DAY,
-            _with_checks((*_COMPACTED, keys.DAY_CLOSE), _OBSERVED),
+            _with_checks(
+                (*_COMPACTED, keys.CORPORATE_ACTIONS, keys.DAILY_OFFICIAL, keys.DAY_CLOSE), _OBSERVED
+            ),
             description="After the last data: compacts everything that is sealed, loads it, makes the "
             "day's files and judges the whole day. Run again, it takes late segments in.",
+            metadata=_OWNED,
             tags=_limits(timedelta(hours=1), _WHOLE_DAY),
         ),
         dg.define_asset_job(
@@ -85,6 +100,7 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             dg.AssetSelection.groups(Group.CONTRACTS.value),
             description="Each hour and after a deployment: looks at manifests, repository, container and "
             "cluster, as far as this deployment has them, and judges the execution contracts.",
+            metadata=_OWNED,
             tags=_limits(timedelta(minutes=15)),
         ),
         dg.define_asset_job(
@@ -92,6 +108,7 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             _with_checks((keys.SHIPMENT,)),
             description="Each hour of a trading day and each night: brings everything sealed to the "
             "backup target that has not left yet, where one is configured.",
+            metadata=_OWNED,
             tags=_limits(timedelta(hours=2)),
         ),
         dg.define_asset_job(
@@ -99,6 +116,7 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             _with_checks((keys.DUMPS,)),
             description="Each night: dumps the warehouse and Dagster's own database to the backup target, "
             "and lets old dumps go.",
+            metadata=_OWNED,
             tags=_limits(timedelta(hours=2)),
         ),
         dg.define_asset_job(
@@ -106,7 +124,32 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             _with_checks((keys.RETENTION,)),
             description="Each evening after the day's close: lets go what is verified, shipped and old. "
             "`observer retention plan` shows it beforehand.",
+            metadata=_OWNED,
             tags=_limits(timedelta(hours=1)),
+        ),
+        dg.define_asset_job(
+            WATCH_FRESHNESS,
+            dg.AssetSelection.checks(*(dg.AssetCheckKey(key, name) for key, name in WATCHED)),
+            description="Within each hour of a trading day: judges whether everything that is due by now is "
+            "there, also where nothing has run. Computes nothing.",
+            metadata=_OWNED,
+            tags=_limits(timedelta(minutes=10)),
+        ),
+        dg.define_asset_job(
+            PURGE_RUNS,
+            _with_checks((keys.RUN_HISTORY,)),
+            description="Each night: Dagster forgets runs and events that are old and hold nothing that is "
+            "still shown. With `dry_run: true` in the config of `run_history` it only tells.",
+            metadata=_OWNED,
+            tags=_limits(timedelta(hours=1)),
+        ),
+        dg.define_asset_job(
+            PREPARE_WAREHOUSE,
+            _with_checks((keys.WAREHOUSE_SCHEMA,)),
+            description="Each morning before the session: applies what the schema of PostgreSQL lacks, gives "
+            "readers and writers their rights, and makes the partitions of the days to come.",
+            metadata=_OWNED,
+            tags=_limits(timedelta(minutes=15)),
         ),
     ]
 
@@ -117,7 +160,7 @@ def _with_checks(computed: Sequence[dg.AssetKey], observed: Sequence[dg.AssetKey
 
 
 def _limits(longest: timedelta, memory: _Memory | None = None) -> dict[str, Any]:
-    """Returns tags: the longest time, and the memory of the run's pod where a run launcher makes one."""
+    """Returns tags of runs: longest time, and the memory of the run's pod where a run launcher makes one."""
     tags: dict[str, Any] = {Tag.MAX_RUNTIME: str(int(longest.total_seconds()))}
     if memory is not None:
         resources = {"requests": {"memory": memory.expected}, "limits": {"memory": memory.most}}

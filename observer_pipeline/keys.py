@@ -23,6 +23,8 @@ KIWOOM_TOKEN = dg.AssetKey("kiwoom_access_token")
 INSTRUMENT_MASTER = dg.AssetKey("instrument_master")
 SYMBOLS = dg.AssetKey("symbols")
 UNIVERSE = dg.AssetKey("universe")
+INSTRUMENTS = dg.AssetKey(Table.INSTRUMENTS.value)
+CORPORATE_ACTIONS = dg.AssetKey(Table.CORPORATE_ACTIONS.value)
 
 COLLECTOR = dg.AssetKey("collector")
 SCALP_JOURNAL = dg.AssetKey("scalp_journal")
@@ -42,13 +44,18 @@ WAREHOUSE_TABLES = (
 
 UNIVERSE_TABLE = "universe"
 
+# Versions, rights and partitions to come: of the whole database, of no trading day.
+WAREHOUSE_SCHEMA = dg.AssetKey("warehouse_schema")
+
 DAY_CLOSE = dg.AssetKey("day_close")
+DAILY_OFFICIAL = dg.AssetKey(Table.DAILY_OFFICIAL.value)
 COMPLETENESS = dg.AssetKey("completeness")
 
 # What belongs to no trading day, but to the deployment.
 SHIPMENT = dg.AssetKey(["backup", "shipment"])
 DUMPS = dg.AssetKey(["backup", "dumps"])
 RETENTION = dg.AssetKey("retention")
+RUN_HISTORY = dg.AssetKey("run_history")
 
 CONTRACT_REPORT = dg.AssetKey(["contracts", "report"])
 

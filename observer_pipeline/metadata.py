@@ -6,6 +6,7 @@ it; nothing here is a secret, for metadata is stored and shown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 # A sample is stored with each event: a few rows of what a person reads first.
-_SAMPLE_ROWS = 5
+SAMPLE_ROWS = 5
 _SAMPLE_COLUMNS = 14
 
 
@@ -42,7 +43,7 @@ def column_schema(schema: TableSchema) -> dg.TableSchema:
 def sample(rows: pl.LazyFrame) -> dg.TableMetadataValue:
     """Returns the first rows of a table, the leading columns only."""
     leading = rows.collect_schema().names()[:_SAMPLE_COLUMNS]
-    shown = rows.select(leading).head(_SAMPLE_ROWS).collect()
+    shown = rows.select(leading).head(SAMPLE_ROWS).collect()
     return dg.MetadataValue.table(
         records=[
             dg.TableRecord({name: _shown(value) for name, value in row.items()})
@@ -52,8 +53,20 @@ def sample(rows: pl.LazyFrame) -> dg.TableMetadataValue:
     )
 
 
+def sample_records(rows: Sequence[Mapping[str, object]]) -> dg.TableMetadataValue:
+    """Returns the first of some rows, the leading columns only."""
+    leading = list(rows[0])[:_SAMPLE_COLUMNS] if rows else []
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord({name: _shown(row[name]) for name in leading}) for row in rows[:SAMPLE_ROWS]],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in leading]),
+    )
+
+
 def _shown(value: object) -> str | int | float | bool | None:
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str):
+        # A member of an enum is none of the types that Dagster stores.
+        return str(value)
+    if value is None or isinstance(value, int | float | bool):
         return value
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")

@@ -19,6 +19,10 @@ KEY_FORMAT = "%Y-%m-%d"
 # The first session of 2026: the deployment's predecessor left nothing that could be compacted.
 FIRST_DAY = date(2026, 1, 2)
 
+# Each day is compacted, closed and judged for itself; a backfill of a month is a run a day, of any two at a
+# time.
+ONE_DAY_A_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
 _MIDNIGHT_OF_EVERY_DAY = "0 0 * * *"
 _SATURDAYS_AND_SUNDAYS = "0 0 * * 6,0"
 

@@ -23,9 +23,12 @@ from observer_pipeline.jobs import (
     CLOSE_DAY,
     COMPACT_HOURS,
     DUMP_DATABASES,
+    PREPARE_WAREHOUSE,
+    PURGE_RUNS,
     REFRESH_REFERENCE,
     SHIP_BACKUP,
     VERIFY_CONTRACTS,
+    WATCH_FRESHNESS,
 )
 from observer_pipeline.partitions import TIME_ZONE, key_of
 from observer_pipeline.resources import Deployment
@@ -74,6 +77,16 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         description=f"{CLOSE_DAY_AT:%H:%M} on trading days: the last data came at 20:00, on shifted days "
         "as well." + _ONLY_REAL,
     )
+    watch = dg.schedule(
+        name="watch_freshness_hourly",
+        # After the compaction of the hour, and once before the opening auction.
+        cron_schedule=["35 8 * * *", "45 9-20 * * *"],
+        execution_timezone=TIME_ZONE,
+        job_name=WATCH_FRESHNESS,
+        default_status=status,
+        description="08:35 and then 45 minutes past each hour of a trading day: is everything there that is "
+        "due by now?" + _ONLY_REAL,
+    )
     contracts = dg.schedule(
         name="verify_contracts_hourly",
         # Beside the compaction of the hour, which the same small node runs.
@@ -87,13 +100,14 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         refresh(refresh_before_session),
         compact(compact_closed_hours),
         close(close_after_session),
+        watch(watch_freshness_hourly),
         contracts(verify_contracts_hourly),
         *_maintenance(status),
     ]
 
 
 def _maintenance(status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:
-    """Returns the schedules of backup and retention."""
+    """Returns the schedules of the deployment: they belong to no trading day."""
     ship = dg.schedule(
         name="ship_sealed_files",
         # Ten minutes after the compaction of the hour; after the close; and once a night for what failed.
@@ -122,7 +136,31 @@ def _maintenance(status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition
         description=f"{RETENTION_AT:%H:%M} each day, after the close of a trading day: logs and days grow "
         "old on weekends too." + _ONLY_REAL,
     )
-    return [ship(ship_sealed_files), dump(dump_databases_nightly), retain(apply_retention_daily)]
+    prepare = dg.schedule(
+        name="prepare_warehouse_daily",
+        cron_schedule="45 7 * * *",
+        execution_timezone=TIME_ZONE,
+        job_name=PREPARE_WAREHOUSE,
+        default_status=status,
+        description="07:45 each day: ahead of the first load, and on days of rest too, so that a long "
+        "holiday leaves no day without its partition." + _ONLY_REAL,
+    )
+    purge = dg.schedule(
+        name="purge_runs_nightly",
+        cron_schedule="35 3 * * *",
+        execution_timezone=TIME_ZONE,
+        job_name=PURGE_RUNS,
+        default_status=status,
+        description="03:35 each night, when nothing else runs: deleting events is work for the database."
+        + _ONLY_REAL,
+    )
+    return [
+        ship(ship_sealed_files),
+        dump(dump_databases_nightly),
+        retain(apply_retention_daily),
+        prepare(prepare_warehouse_daily),
+        purge(purge_runs_nightly),
+    ]
 
 
 def ship_sealed_files(
@@ -153,6 +191,16 @@ def apply_retention_daily(context: dg.ScheduleEvaluationContext) -> dg.RunReques
     return _unpartitioned(APPLY_RETENTION, context.scheduled_execution_time)
 
 
+def prepare_warehouse_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Asks for the preparation of PostgreSQL."""
+    return _unpartitioned(PREPARE_WAREHOUSE, context.scheduled_execution_time)
+
+
+def purge_runs_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Asks Dagster to forget old runs."""
+    return _unpartitioned(PURGE_RUNS, context.scheduled_execution_time)
+
+
 def _unpartitioned(job: str, now: datetime) -> dg.RunRequest:
     return dg.RunRequest(run_key=f"{job} {now:%Y-%m-%d %H:%M}", tags={Tag.TRIGGER: "schedule"})
 
@@ -181,6 +229,13 @@ def compact_closed_hours(
     if not hours:
         return dg.SkipReason(f"The collector has sealed no segment of {key_of(day)} before {now:%H}:00.")
     return _request(day, COMPACT_HOURS, f"{key_of(day)} {now:%H}:00")
+
+
+def watch_freshness_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Asks whether everything is there that is due."""
+    now = context.scheduled_execution_time
+    # Checks have no partitions: they judge the day of their run.
+    return _closed(now.date()) or _unpartitioned(WATCH_FRESHNESS, now)
 
 
 def close_after_session(

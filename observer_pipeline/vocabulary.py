@@ -13,6 +13,7 @@ OWNER = "team:observer"
 # Counted rows over time are plotted by Dagster: same key and type in every run.
 ROW_COUNT = "dagster/partition_row_count"
 COLUMN_SCHEMA = "dagster/column_schema"
+COLUMN_LINEAGE = "dagster/column_lineage"
 TABLE_NAME = "dagster/table_name"
 
 

@@ -8,6 +8,7 @@ claimed.
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -54,6 +55,7 @@ def _shipment_spec() -> dg.AssetSpec:
         deps=(keys.SCALP_JOURNAL, keys.SWING_JOURNAL, keys.UNIVERSE, keys.SYMBOLS, keys.DAY_CLOSE),
         code_version="1",
         skippable=True,
+        fresh_within=timedelta(hours=26),
     )
 
 
@@ -68,6 +70,7 @@ def _dumps_spec() -> dg.AssetSpec:
         deps=[keys.warehouse(table) for table in keys.WAREHOUSE_TABLES],
         code_version="1",
         skippable=True,
+        fresh_within=timedelta(hours=26),
     )
 
 

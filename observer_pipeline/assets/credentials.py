@@ -29,7 +29,7 @@ from observer_pipeline.checks.credentials import (
 from observer_pipeline.checks.rules.reference import token_valid
 from observer_pipeline.declaration import declare
 from observer_pipeline.failures import BROKER_RETRIES, failure_of
-from observer_pipeline.partitions import day_of
+from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import Group
 
@@ -42,6 +42,7 @@ _Results = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
 def credential_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Returns the computed assets of the group `broker`."""
     token = dg.multi_asset(
+        backfill_policy=ONE_DAY_A_RUN,
         name="kis_access_token",
         specs=[_token_spec(days)],
         check_specs=[TOKEN_CHECK],
@@ -49,6 +50,7 @@ def credential_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefin
         pool=BROKER_POOL,
     )
     approval = dg.multi_asset(
+        backfill_policy=ONE_DAY_A_RUN,
         name="kis_approval_key",
         specs=[_approval_spec(days)],
         check_specs=[APPROVAL_CHECK],
@@ -56,6 +58,7 @@ def credential_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefin
         pool=BROKER_POOL,
     )
     kiwoom = dg.multi_asset(
+        backfill_policy=ONE_DAY_A_RUN,
         name="kiwoom_access_token",
         specs=[_kiwoom_spec(days)],
         check_specs=[KIWOOM_CHECK],

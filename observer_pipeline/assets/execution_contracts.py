@@ -9,7 +9,7 @@ out and leaves its checks as they are.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -62,6 +62,7 @@ def contract_assets() -> list[dg.AssetsDefinition]:
         deps=[spec.key for spec in evidence],
         code_version="1",
         skippable=True,
+        fresh_within=timedelta(hours=3),
     )
     step = dg.multi_asset(
         name="execution_contracts",

@@ -8,9 +8,33 @@ from __future__ import annotations
 
 import dagster as dg
 
+from observer_core.lake.columns import Column, ColumnType, TableSchema
 from observer_pipeline import keys
 from observer_pipeline.declaration import declare
 from observer_pipeline.vocabulary import Group
+
+# The keys of a line, in their order (observer_core.journal.envelope); a test compares them with a real line.
+JOURNAL_LINE = TableSchema(
+    "journal",
+    "One line of the journal.",
+    (
+        Column("v", ColumnType.INTEGER, "Format of the line.", required=True),
+        Column("provider", ColumnType.TEXT, "Broker that sent the record.", required=True),
+        Column("shard", ColumnType.TEXT, "Shard of the journal: one app key.", required=True),
+        Column("epoch", ColumnType.INTEGER, "Broker connection; never reused.", required=True),
+        Column("frame", ColumnType.INTEGER, "Message in the epoch.", required=True),
+        Column("record", ColumnType.INTEGER, "Index of the record in its message.", required=True),
+        Column("wall_ns", ColumnType.INTEGER, "Receive time, Unix epoch.", "ns", required=True),
+        Column("mono_ns", ColumnType.INTEGER, "The machine's monotonic clock.", "ns", required=True),
+        Column("channel", ColumnType.TEXT, "Channel of the broker, or `_control`.", required=True),
+        Column("key", ColumnType.TEXT, "Symbol, or kind of a control record.", required=True),
+        Column("payload", ColumnType.TEXT, "The record, verbatim.", required=True),
+        Column("encoding", ColumnType.TEXT, "base64 where the payload is not text."),
+        Column("crc", ColumnType.TEXT, "CRC32 of the line before it.", required=True),
+    ),
+    sort_key=("epoch", "frame", "record"),
+    unique_key=("provider", "shard", "epoch", "frame", "record"),
+)
 
 
 def external_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetSpec]:
@@ -78,6 +102,7 @@ def _feed(days: dg.PartitionsDefinition[str]) -> list[dg.AssetSpec]:
             kinds=("jsonl",),
             deps=(keys.COLLECTOR,),
             days=days,
+            schema=JOURNAL_LINE,
         ),
         declare(
             keys.SWING_JOURNAL,
@@ -87,5 +112,6 @@ def _feed(days: dg.PartitionsDefinition[str]) -> list[dg.AssetSpec]:
             kinds=("jsonl",),
             deps=(keys.COLLECTOR,),
             days=days,
+            schema=JOURNAL_LINE,
         ),
     ]

@@ -7,6 +7,7 @@ tables, which is why they are made in one step.
 
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -23,7 +24,7 @@ from observer_pipeline import keys
 from observer_pipeline.declaration import declare
 from observer_pipeline.failures import typed_failures
 from observer_pipeline.metadata import sample
-from observer_pipeline.partitions import day_of
+from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import ROW_COUNT, Group
 
@@ -44,9 +45,11 @@ _RIGHT = {
 def lake_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Returns the tables of the group `lake`."""
     compaction = dg.multi_asset(
-        name="compaction", specs=[_table_spec(table, days) for table in JOURNAL_TABLES]
+        backfill_policy=ONE_DAY_A_RUN,
+        name="compaction",
+        specs=[_table_spec(table, days) for table in JOURNAL_TABLES],
     )
-    bars = dg.multi_asset(name="bars", specs=[_bars_spec(days)])
+    bars = dg.multi_asset(backfill_policy=ONE_DAY_A_RUN, name="bars", specs=[_bars_spec(days)])
     return [compaction(_compact), bars(_build_bars)]
 
 
@@ -121,7 +124,9 @@ def _compact(
             context.log.info(f"No hour of {day} waits for compaction.")
         for table in JOURNAL_TABLES:
             yield dg.MaterializeResult(
-                asset_key=keys.LAKE[table], metadata=table_metadata(paths, table, day, hours=hours)
+                asset_key=keys.LAKE[table],
+                metadata=table_metadata(paths, table, day, hours=hours),
+                data_version=data_version(paths, table, day),
             )
 
 
@@ -191,6 +196,26 @@ def table_metadata(
     }
 
 
+def data_version(paths: Paths, table: Table, day: date) -> dg.DataVersion:
+    """Returns the version of a day of a table: the same as long as the same segments are in it.
+
+    What is below a table is then up to date after a rerun, and also after the day's close, which moves the
+    same rows to other files. A table that is made from no segment has the version of its bytes.
+    """
+    from observer_core.lake import readers, receipts  # noqa: PLC0415 - loads polars
+
+    digest = hashlib.sha256()
+    if table in (*JOURNAL_TABLES, Table.BARS_1M):
+        made_from = Table.SCALP_TRADES if table is Table.BARS_1M else table
+        for receipt in receipts.receipts(paths, day).values():
+            for source in receipt.file_sources(made_from):
+                digest.update(f"{source.segment} {source.sha256} {source.rows}\n".encode())
+    else:
+        for path in readers.table_files(paths, table, day):
+            digest.update(path.read_bytes())
+    return dg.DataVersion(digest.hexdigest()[:16])
+
+
 def _build_bars(
     context: dg.AssetExecutionContext, deployment: Deployment
 ) -> Iterator[dg.MaterializeResult[None]]:
@@ -204,4 +229,5 @@ def _build_bars(
     yield dg.MaterializeResult(
         asset_key=keys.BARS,
         metadata={**metadata, "trades": built.trades, "repeated_trades": built.repeated},
+        data_version=data_version(paths, Table.BARS_1M, day),
     )

@@ -19,7 +19,7 @@ from observer_pipeline import keys
 from observer_pipeline.charts import day_picture
 from observer_pipeline.declaration import declare
 from observer_pipeline.failures import typed_failures
-from observer_pipeline.partitions import day_of
+from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import ROW_COUNT, Group
 
@@ -32,7 +32,7 @@ _SYMBOLS_DRAWN = 60
 
 def operations_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Returns the assets of the group `operations`."""
-    close = dg.multi_asset(name="day_close", specs=[_day_close_spec(days)])
+    close = dg.multi_asset(backfill_policy=ONE_DAY_A_RUN, name="day_close", specs=[_day_close_spec(days)])
     return [close(_close_day)]
 
 
@@ -56,7 +56,7 @@ def _close_day(
     from observer_core.lake.days import close_day  # noqa: PLC0415 - loads polars
 
     day, paths = day_of(context.partition_key), deployment.paths
-    _require_end_of_data(day, deployment.instant)
+    require_end_of_data(day, deployment.instant)
     with typed_failures():
         closed = close_day(paths, day)
     context.log.info(
@@ -66,8 +66,8 @@ def _close_day(
     yield dg.MaterializeResult(asset_key=keys.DAY_CLOSE, metadata=_metadata(closed, paths))
 
 
-def _require_end_of_data(day: date, now: datetime) -> None:
-    """Refuses to close a day whose data still comes.
+def require_end_of_data(day: date, now: datetime) -> None:
+    """Refuses to close or to compare a day whose data still comes.
 
     Raises:
         Failure: The last data is not due yet.

@@ -9,6 +9,7 @@ same. A source that fails is recorded with its reason, and the next one is asked
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI, MasterLayout
 from observer_core.brokers.kis.masters import unzip_master
 from observer_core.lake.columns import Column, ColumnType, TableSchema
 from observer_core.lake.schemas import SCHEMAS, Table
+from observer_core.reference.instrument import ListedInstrument
 from observer_core.reference.stages import KisMasterStage, default_stages
 from observer_core.reference.symbols import Outcome, Symbols, build_symbols, read_symbols
 from observer_core.reference.universe import Universe, ensure_universe
@@ -25,17 +27,23 @@ from observer_core.settings import Paths
 from observer_pipeline import keys
 from observer_pipeline.declaration import declare
 from observer_pipeline.failures import typed_failures
-from observer_pipeline.partitions import day_of
+from observer_pipeline.metadata import SAMPLE_ROWS, sample_records
+from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import ROW_COUNT, Group
 
 _CODE = Column("code", ColumnType.TEXT, "Short code.", required=True)
-_NOT_IN_FILE = ("trading_day", "symbol")
-
 _SYMBOLS_SCHEMA = TableSchema(
     "symbols",
     "One listed instrument as known on the day.",
-    (_CODE, *(one for one in SCHEMAS[Table.INSTRUMENTS].columns if one.name not in _NOT_IN_FILE)),
+    (
+        _CODE,
+        *(
+            one
+            for one in SCHEMAS[Table.INSTRUMENTS].columns
+            if one.name in ListedInstrument.__dataclass_fields__
+        ),
+    ),
     sort_key=("code",),
     unique_key=("code",),
 )
@@ -57,8 +65,10 @@ _UNIVERSE_SCHEMA = TableSchema(
 
 def reference_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Returns the assets of the group `reference`."""
-    symbols = dg.multi_asset(name="symbols", specs=[_master_spec(days), _symbols_spec(days)])
-    universe = dg.multi_asset(name="universe", specs=[_universe_spec(days)])
+    symbols = dg.multi_asset(
+        backfill_policy=ONE_DAY_A_RUN, name="symbols", specs=[_master_spec(days), _symbols_spec(days)]
+    )
+    universe = dg.multi_asset(backfill_policy=ONE_DAY_A_RUN, name="universe", specs=[_universe_spec(days)])
     return [symbols(_refresh_symbols), universe(_refresh_universe)]
 
 
@@ -165,6 +175,7 @@ def _symbols_metadata(symbols: Symbols, paths: Paths, day: date) -> dict[str, dg
         "source": dg.MetadataValue.text(symbols.source),
         "degraded": dg.MetadataValue.bool(symbols.stages[0].outcome is not Outcome.USED),
         "stages": dg.MetadataValue.table(stages),
+        "sample": sample_records([asdict(one) for one in symbols.instruments[:SAMPLE_ROWS]]),
         "bytes": dg.MetadataValue.int(paths.symbols(day).stat().st_size),
         "path": dg.MetadataValue.path(str(paths.symbols(day))),
     }
@@ -183,19 +194,13 @@ def _refresh_universe(
 
 def _universe_metadata(universe: Universe, paths: Paths, day: date) -> dict[str, dg.MetadataValue]:
     excluded = [dg.TableRecord({"reason": why, "instruments": n}) for why, n in universe.excluded.items()]
-    shown = [
-        dg.TableRecord(
-            {"code": one.code, "name": one.name, "market": one.market.value, "base_price": one.base_price}
-        )
-        for one in universe.symbols[:5]
-    ]
     return {
         ROW_COUNT: dg.MetadataValue.int(universe.size),
         "instruments": dg.MetadataValue.int(universe.rows),
         "excluded": dg.MetadataValue.table(excluded),
         "source": dg.MetadataValue.text(universe.source),
         "symbols_date": dg.MetadataValue.text(universe.symbols_date.isoformat()),
-        "sample": dg.MetadataValue.table(shown),
+        "sample": sample_records([asdict(one) for one in universe.symbols[:SAMPLE_ROWS]]),
         "bytes": dg.MetadataValue.int(paths.universe(day).stat().st_size),
         "path": dg.MetadataValue.path(str(paths.universe(day))),
     }

@@ -6,6 +6,7 @@ Invariant: this step decides nothing; what goes and why the rest stays is the ke
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -43,6 +44,7 @@ def _retention_spec() -> dg.AssetSpec:
         deps=(keys.DAY_CLOSE, keys.SHIPMENT),
         code_version="1",
         skippable=True,
+        fresh_within=timedelta(hours=26),
     )
 
 

@@ -16,7 +16,8 @@ from observer_core.lake.schemas import SCHEMAS, Table
 from observer_pipeline import keys
 from observer_pipeline.declaration import declare
 from observer_pipeline.failures import DATABASE_RETRIES, typed_failures
-from observer_pipeline.partitions import day_of
+from observer_pipeline.metadata import SAMPLE_ROWS, sample_records
+from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import ROW_COUNT, Group
 
@@ -43,13 +44,17 @@ UNIVERSE_TABLE_SCHEMA = TableSchema(
 def warehouse_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Returns the tables of the group `warehouse`."""
     tables = dg.multi_asset(
+        backfill_policy=ONE_DAY_A_RUN,
         name="warehouse_load",
         specs=[_table_spec(table, days) for table in keys.WAREHOUSE_TABLES],
         retry_policy=DATABASE_RETRIES,
         can_subset=True,
     )
     universe = dg.multi_asset(
-        name="warehouse_universe", specs=[_universe_spec(days)], retry_policy=DATABASE_RETRIES
+        backfill_policy=ONE_DAY_A_RUN,
+        name="warehouse_universe",
+        specs=[_universe_spec(days)],
+        retry_policy=DATABASE_RETRIES,
     )
     return [tables(_load_tables), universe(_load_universe)]
 
@@ -109,7 +114,9 @@ def _load(
         for version in warehouse.migrate(engine):
             context.log.info(f"The schema of the warehouse was brought to version {version}.")
         for table in tables:
-            done = warehouse.load_table(engine, deployment.paths, warehouse.WarehouseTable(table), day)
+            name = warehouse.WarehouseTable(table)
+            done = warehouse.load_table(engine, deployment.paths, name, day)
+            rows = warehouse.first_rows(engine, name, day, most=SAMPLE_ROWS)
             context.log.info(f"{table}: {done.rows_loaded:,} rows loaded, {done.rows:,} of {day} in all.")
             yield dg.MaterializeResult(
                 asset_key=keys.warehouse(table),
@@ -117,5 +124,6 @@ def _load(
                     ROW_COUNT: dg.MetadataValue.int(done.rows),
                     "rows_loaded": dg.MetadataValue.int(done.rows_loaded),
                     "sources_loaded": dg.MetadataValue.int(len(done.loaded)),
+                    "sample": sample_records(rows),
                 },
             )

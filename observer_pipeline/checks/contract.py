@@ -39,6 +39,7 @@ class Contract:
         promise: The bound and the reason for it, for the UI.
         judge: Evaluates it for a trading day; pure but for reading its evidence.
         blocking: Whether a breach keeps downstream assets of the same run from being computed.
+        after: Assets that the evaluation reads beside its own.
     """
 
     name: str
@@ -46,11 +47,16 @@ class Contract:
     promise: str
     judge: Callable[["DayEvidence"], Verdict]
     blocking: bool = False
+    after: tuple[dg.AssetKey, ...] = ()
 
     @property
     def spec(self) -> dg.AssetCheckSpec:
         return dg.AssetCheckSpec(
-            name=self.name, asset=self.asset, description=self.promise, blocking=self.blocking
+            name=self.name,
+            asset=self.asset,
+            description=self.promise,
+            blocking=self.blocking,
+            additional_deps=self.after or None,
         )
 
 

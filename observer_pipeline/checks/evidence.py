@@ -14,6 +14,7 @@ from functools import cached_property
 
 import polars as pl
 
+from observer_core.accounting.compared import Reconciled
 from observer_core.errors import InputError
 from observer_core.journal.departed import manifests_of
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind
@@ -22,6 +23,7 @@ from observer_core.lake import readers, receipts
 from observer_core.lake.parquet import row_count
 from observer_core.lake.pending import unsealed_segments
 from observer_core.lake.receipts import HourReceipt, SourceReceipt
+from observer_core.lake.reconciling import reconcile_day
 from observer_core.lake.schemas import JOURNAL_TABLES, SCHEMAS, Table, table_of
 from observer_core.market.calendar import MarketCalendar, Session
 from observer_core.reference.symbols import Symbols, read_symbols
@@ -206,6 +208,10 @@ class DayEvidence:
         """Returns the intervals without data that the collector has noticed."""
         return figures.gaps(self.frame(Table.GAPS))
 
+    def reconciled(self) -> list[Reconciled]:
+        """Returns the comparison of each symbol and venue with the broker's official figures."""
+        return reconcile_day(self.paths, self.day)
+
     def bar_volumes(self) -> Mapping[str, int]:
         """Returns symbol -> shares in its bars."""
         return figures.volumes(self.frame(Table.BARS_1M))
@@ -213,6 +219,16 @@ class DayEvidence:
     def distinct_trade_volumes(self) -> Mapping[str, int]:
         """Returns symbol -> shares in its trades, one that was sent again counted once."""
         return figures.distinct_volumes(self.frame(Table.SCALP_TRADES))
+
+    @cached_property
+    def listed_symbols(self) -> list[str]:
+        """The symbols of the day's table of instruments, one that stands there twice as often as it does."""
+        return self.frame(Table.INSTRUMENTS).select("symbol").collect()["symbol"].to_list()
+
+    def actions(self, kind: str) -> Mapping[str, float]:
+        """Returns symbol -> factor of the day's corporate actions of a kind; 0 where it has none."""
+        found = self.frame(Table.CORPORATE_ACTIONS).filter(pl.col("kind") == kind)
+        return dict(found.select("symbol", pl.col("factor").fill_null(0.0)).collect().rows())
 
     def frame(self, table: Table) -> pl.LazyFrame:
         """Returns the day of a table, open or closed."""

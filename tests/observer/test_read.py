@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from observer import read
 from observer.__main__ import main
 from observer_core.errors import ConfigurationError
+from observer_core.lake.completeness import build_completeness
 from observer_core.lake.parquet import TableWriter
 from observer_core.lake.schemas import SCHEMAS, Table
 
@@ -86,9 +87,11 @@ def folder(tmp_path):
         Table.BACKFILL_TRADES,
         rows(Table.BACKFILL_TRADES, CLOSED, listed),
     )
-    hole = {"symbol": "005930", "kind": "hole", "channel": "H0STCNT0", "missing_volume": 50}
+    hole = {"symbol": "005930", "kind": "hole", "channel": "H0STCNT0", "missing_volume": 50,
+            "from_cumulative_volume": 10, "to_cumulative_volume": 60}  # fmt: skip
     gap = {"symbol": "005930", "kind": "gap", "channel": "H0STCNT0", "missing_volume": None}
     write(paths.lake_day(Table.GAPS, CLOSED), Table.GAPS, rows(Table.GAPS, CLOSED, [hole, gap]))
+    build_completeness(paths, CLOSED)
     for hour, second in ((9, 1), (10, 2)):
         write(
             paths.lake_hour(Table.SCALP_TRADES, OPEN, hour),
@@ -140,10 +143,10 @@ def test_coverage_tells_received_filled_and_missing_shares(lake):
     """Of a hole of 50 shares 30 were filled: 20 of the 67 traded are missing; the gap row is no hole."""
     found = lake.coverage(CLOSED).collect()
     expected = [
-        ("000660", 1, 5, 0, 0, 0, 0, 0, 1.0),
-        ("005930", 2, 17, 2, 30, 1, 50, 20, 1 - 20 / 67),
+        ("000660", "regular", 1, 5, 0, 0, 0, 0, 0, 0, 1.0, ""),
+        ("005930", "regular", 2, 17, 1, 50, 2, 30, 20, 0, 1 - 20 / 67, "unexplained 1"),
     ]
-    assert found.drop("trading_day", "venue").rows() == expected
+    assert found.drop("trading_day", "venue", "first_hole_at", "last_hole_at").rows() == expected
     assert_frame_equal(lake.coverage(CLOSED, "000660").collect(), found.head(1))
 
 
@@ -184,7 +187,7 @@ def test_sql_sees_every_table_and_each_row_once(folder, capsys):
     ]
     every = " UNION ALL ".join(f"SELECT count(*) AS n FROM {table}" for table in Table)
     assert main(["sql", "--data", str(folder), "--csv", f"SELECT sum(n) AS n FROM ({every})"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["n", "11"]
+    assert capsys.readouterr().out.splitlines() == ["n", "13"]
 
 
 @pytest.mark.parametrize(

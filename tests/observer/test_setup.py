@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,10 @@ def python(clone: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-def setup(clone: Path) -> subprocess.CompletedProcess[str]:
+def setup(clone: Path, *first: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [clone / "tools" / "setup"],
-        env={"PATH": str(clone.parent / "bin")},
+        env={"PATH": os.pathsep.join(map(str, (*first, clone.parent / "bin")))},
         capture_output=True,
         text=True,
         check=False,
@@ -71,7 +72,7 @@ def test_a_missing_python_is_named_with_the_packages(clone: Path) -> None:
 
 def test_a_missing_venv_module_is_named_with_its_package(clone: Path) -> None:
     """Debian's python3 comes without it."""
-    python(clone, 'case "$2" in *ensurepip*) exit 1;; *sys.executable*) echo "$0";; esac')
+    python(clone, 'case "$2" in *ensurepip*) exit 1;; *base_executable*) echo "$0";; esac')
     done = setup(clone)
     assert done.returncode == 1
     assert "has no venv module" in done.stderr
@@ -92,7 +93,7 @@ def test_a_failing_set_up_says_where_its_log_is_and_is_not_taken_for_done(clone:
     """The stand-in makes an environment whose pip fails; the next call tries again."""
     python(
         clone,
-        'case "$*" in *sys.executable*) echo "$0";; "-m venv"*) mkdir -p .venv/bin; '
+        'case "$*" in *base_executable*) echo "$0";; "-m venv"*) mkdir -p .venv/bin; '
         'printf "#!/bin/sh\\necho no network; exit 1\\n" > .venv/bin/python; '
         "chmod +x .venv/bin/python;; esac",
     )
@@ -103,3 +104,18 @@ def test_a_failing_set_up_says_where_its_log_is_and_is_not_taken_for_done(clone:
         assert "no network" in done.stderr
         assert "var/setup.log" in done.stderr
         assert not (clone / ".venv" / "complete").exists()
+
+
+def test_nothing_is_done_twice_though_the_environment_stands_first_on_the_path(clone: Path) -> None:
+    """Who calls `observer` by its name has .venv/bin on the PATH; that must not make .venv anew of itself."""
+    shim = clone.parent / "bin" / "python3.11"
+    shim.write_text(f'#!/bin/sh\nexec {sys._base_executable} "$@"\n')
+    shim.chmod(0o755)
+    # `python -m pip` finds it first: nothing is fetched here.
+    (clone / "pip.py").write_text("")
+    done = setup(clone)
+    assert done.returncode == 0, done.stderr
+    assert "making .venv" in done.stdout
+    for _ in range(2):
+        again = setup(clone, clone / ".venv/bin")
+        assert (again.returncode, again.stdout, again.stderr) == (0, "", "")

@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
+from observer_core.lake.completeness import reason_of
+from observer_core.lake.readers import scan
+from observer_core.lake.schemas import Table
 from observer_pipeline.charts import LARGEST_BYTES, completeness_picture
 from observer_pipeline.checks.rules.completeness import nothing_missing
-from observer_pipeline.completeness import SymbolCompleteness, reason_of
+from observer_pipeline.completeness import SymbolCompleteness
 
 
 def row(began, ended, *, symbol="005930", shard="0", cause=None):
@@ -38,13 +41,6 @@ def test_its_own_cause_comes_first():
     assert reason_of(row(5, 6, cause="restart"), [row(4, 6, symbol="", cause="disconnect")]) == "restart"
 
 
-def test_what_was_filled_is_not_missing():
-    one = SymbolCompleteness("005930", captured=900, holes=1, missed=100, filled=60)
-    assert (one.missing, one.share) == (40, 0.96)
-    assert SymbolCompleteness("005930", captured=900, holes=1, missed=100, filled=130).missing == 0
-    assert SymbolCompleteness("005930", captured=0).share == 1.0
-
-
 def test_the_verdict_names_the_worst_first():
     verdict = nothing_missing({"000660": 5, "005930": 7}, traded=100)
     assert (verdict.passed, verdict.bound, verdict.observed) == (False, 0, 12)
@@ -56,9 +52,7 @@ def test_a_hole_is_red_in_the_picture_and_a_whole_day_is_not():
     """Forty symbols over a whole day stay below the limit."""
     whole = [SymbolCompleteness(f"{n:06d}", captured=100) for n in range(40)]
     traded = {one.symbol: range(9 * 60, 20 * 60) for one in whole}
-    broken = [
-        SymbolCompleteness("000000", 100, 1, 50, 10, "10:00:00", "10:30:00", {}, tuple(range(600, 631)))
-    ]
+    broken = [SymbolCompleteness("000000", 100, 50, 10, 40, tuple(range(600, 631)))]
     counts = []
     for found in (whole, [*broken, *whole[1:]]):
         markdown = completeness_picture(found, traded)
@@ -86,11 +80,21 @@ def test_holes_of_a_day_are_accounted_for_by_symbol(refreshed):
     symbol, _ = journalist.first_symbol
     # Three trades an hour of ten shares each, for two hours.
     assert worst == {
-        "symbol": symbol, "captured": 60, "holes": 2, "missed": 40, "filled": 0, "missing": 40,
-        "complete": 60.0, "since": "10:04:59", "until": "10:05:01", "reasons": "unexplained 2",
+        "symbol": symbol, "venue": "KRX", "session": "regular", "captured": 60, "holes": 2, "missed": 40,
+        "filled": 0, "missing": 40, "explained": 0, "complete": 60.0, "since": "10:04:59",
+        "until": "10:05:01", "reasons": "unexplained 2",
     }  # fmt: skip
     assert (shown["captured_shares"].value, shown["missing_shares"].value) == (180, 40)
     assert round(shown["complete_percent"].value, 2) == round(100 * 180 / 220, 2)
     check = run.checks["completeness:nothing_missing"]
     assert (check.passed, check.metadata["observed"].value) == (False, 40)
     assert "data:image/png" in shown["picture"].value
+    stored = scan(refreshed.paths, Table.COMPLETENESS, refreshed.day).collect()
+    assert stored["missing_volume"].sum() == 40
+    assert stored.height == len(journalist.symbols)
+    # Once the day is closed, its account stands where its other files stand.
+    refreshed.set_clock(refreshed.at(20, 10))
+    assert refreshed.run("close_day").success
+    assert scan(refreshed.paths, Table.COMPLETENESS, refreshed.day).collect().equals(stored)
+    assert refreshed.paths.lake_day("completeness", refreshed.day).exists()
+    assert not list((refreshed.paths.lake / "open").rglob("*.parquet"))

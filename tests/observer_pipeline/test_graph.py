@@ -19,7 +19,7 @@ COMPUTED = {key for key in SPECS if GRAPH.get(key).is_executable}
 CHECKS = {key: GRAPH.get_check_spec(key) for key in GRAPH.asset_check_keys}
 CONTRACTS = {key for key in COMPUTED if key.path[0] == "contracts"}
 # What is the deployment's belongs to no trading day.
-DEPLOYMENT = CONTRACTS | {keys.SHIPMENT, keys.DUMPS, keys.RETENTION}
+DEPLOYMENT = CONTRACTS | {keys.SHIPMENT, keys.DUMPS, keys.RETENTION, keys.WAREHOUSE_SCHEMA, keys.RUN_HISTORY}
 CREDENTIALS = {"kis_access_token", "kis_approval_key", "kiwoom_access_token"}
 NOT_TABULAR = {*CREDENTIALS, "instrument_master", "day_close"} | {key.to_user_string() for key in DEPLOYMENT}
 SNAPSHOT = Path(__file__).with_name("asset_specs.txt")
@@ -61,6 +61,52 @@ def test_every_table_declares_its_columns(spec):
     assert all(column.description and column.type for column in columns)
 
 
+def columns_of(key: dg.AssetKey) -> set[str]:
+    schema = SPECS[key].metadata.get("dagster/column_schema")
+    return {column.name for column in schema.columns} if schema else set()
+
+
+# Columns that come from nothing that has columns: the broker's master files, the name of a file, or the run.
+NEW = {
+    "segment", "source", "symbols_date", "administrative", "market_warning", "ex_rights", "face_value_change",
+    "capital_increase", "face_value", "listed_date", "capital", "previous_market_cap",
+}  # fmt: skip
+
+
+@named([SPECS[key] for key in sorted(COMPUTED) if columns_of(key)])
+def test_every_column_that_is_made_from_another_names_it(spec):
+    """Each origin is a column of a table upstream; a column without one comes from no table."""
+    upstream = {key for key in above(spec.key) if columns_of(key)}
+    lineage = spec.metadata.get("dagster/column_lineage")
+    if not upstream:
+        assert lineage is None
+        return
+    if spec.key == keys.DAILY_OFFICIAL:
+        # The broker's own figures: the tables upstream tell whom to ask for.
+        assert lineage is None
+        return
+    for column, origins in lineage.deps_by_column.items():
+        assert column in columns_of(spec.key)
+        assert origins
+        for origin in origins:
+            assert origin.asset_key in upstream, (column, origin)
+            assert origin.column_name in columns_of(origin.asset_key), (column, origin)
+    own = columns_of(spec.key) - lineage.deps_by_column.keys() - NEW
+    assert own <= ({"trading_day"} if spec.group_name in ("reference", "warehouse") else set())
+
+
+def test_what_is_made_on_days_of_rest_too_has_a_deadline():
+    """Dagster's freshness knows no holidays, so that what belongs to a trading day has a check instead."""
+    due = {key for key in COMPUTED if SPECS[key].freshness_policy}
+    evidence = {keys.evidence(source) for source in ("manifests", "repository", "runtime", "live")}
+    assert due == DEPLOYMENT - evidence
+
+
+@named([SPECS[key] for key in sorted(COMPUTED - DEPLOYMENT)])
+def test_a_backfill_of_days_is_a_run_a_day(spec):
+    assert GRAPH.get(spec.key).backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
+
 def test_lineage_leads_from_the_broker_to_postgresql_without_loose_ends():
     for spec in SPECS.values():
         assert {dep.asset_key for dep in spec.deps} <= SPECS.keys()
@@ -83,8 +129,10 @@ def above(key: dg.AssetKey) -> set[dg.AssetKey]:
 
 def test_the_jobs_cover_every_computed_asset_and_every_check():
     names = ("refresh_reference", "compact_hours", "close_day", "verify_contracts",
-             "ship_backup", "dump_databases", "apply_retention")  # fmt: skip
+             "ship_backup", "dump_databases", "apply_retention", "prepare_warehouse", "purge_runs",
+             "watch_freshness")  # fmt: skip
     jobs = [DEFS.resolve_job_def(name) for name in names]
+    assert {job.metadata["owner"].value for job in jobs} == {"team:observer"}
     assert all(job.description and int(job.tags["dagster/max_runtime"]) for job in jobs)
     assert set().union(*(job.asset_layer.selected_asset_keys for job in jobs)) >= COMPUTED
     assert set().union(*(job.asset_layer.asset_graph.asset_check_keys for job in jobs)) == CHECKS.keys()

@@ -95,7 +95,7 @@ def test_everything_runs_by_itself_on_the_real_clock_only(clock, expected):
     repository = build_defs(clock=clock).get_repository_def()
     schedules = [one.default_status is dg.DefaultScheduleStatus.RUNNING for one in repository.schedule_defs]
     sensors = [one.default_status is dg.DefaultSensorStatus.RUNNING for one in repository.sensor_defs]
-    assert schedules == [expected] * 7
+    assert schedules == [expected] * 10
     assert sensors == [expected] * 3
 
 
@@ -110,6 +110,9 @@ def test_schedules_tick_on_korean_time():
         "ship_sealed_files": (["15 8-21 * * *", "30 20 * * *", "15 2 * * *"], "Asia/Seoul"),
         "dump_databases_nightly": ("5 22 * * *", "Asia/Seoul"),
         "apply_retention_daily": ("40 20 * * *", "Asia/Seoul"),
+        "prepare_warehouse_daily": ("45 7 * * *", "Asia/Seoul"),
+        "watch_freshness_hourly": (["35 8 * * *", "45 9-20 * * *"], "Asia/Seoul"),
+        "purge_runs_nightly": ("35 3 * * *", "Asia/Seoul"),
     }
 
 

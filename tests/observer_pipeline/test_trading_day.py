@@ -1,11 +1,14 @@
 """A whole small day through the three jobs: real segments, real Parquet, real PostgreSQL."""
 
 import hashlib
+import json
 
 import dagster as dg
 import psycopg2
 
+from observer_core.settings.paths import Track
 from observer_pipeline import keys
+from observer_pipeline.assets.external import JOURNAL_LINE
 from observer_pipeline.resources import Deployment
 
 MORNING = (9, 10)
@@ -58,7 +61,7 @@ def test_a_whole_day_is_kept_and_a_rerun_changes_nothing(deployment):
     deployment.set_clock(deployment.at(20, 10))
     closed = deployment.run("close_day")
     assert closed.success, closed.failures
-    assert closed.failed_checks == {}
+    assert closed.our_failed_checks == {}
     in_lake = ("scalp_trades", "scalp_quotes", "swing_snapshots", "market_events", "raw_records")
     expected = (told.trades, told.books, told.sweep_rows, told.events, told.others)
     assert tuple(closed.rows[table] for table in in_lake) == expected
@@ -66,6 +69,10 @@ def test_a_whole_day_is_kept_and_a_rerun_changes_nothing(deployment):
     assert closed.rows["gaps"] == 0
     # Three trades a symbol within one minute of each hour are one bar.
     assert closed.rows["bars_1m"] == 3 * 12
+    for table in ("scalp_trades", "bars_1m", "warehouse/scalp_trades", "warehouse/bars_1m"):
+        shown = closed.metadata[table]["sample"].records
+        assert 1 < len(shown) <= 5
+        assert {record.data["trading_day"] for record in shown} == {"2026-09-15"}
     before = table_counts(deployment)
     assert before == {
         "scalp_trades": told.trades,
@@ -80,7 +87,7 @@ def test_a_whole_day_is_kept_and_a_rerun_changes_nothing(deployment):
     digests = lake_digests(deployment)
     again = deployment.run("close_day")
     assert again.success
-    assert again.failed_checks == {}
+    assert again.our_failed_checks == {}
     assert again.rows == closed.rows
     assert table_counts(deployment) == before
     assert lake_digests(deployment) == digests
@@ -96,9 +103,35 @@ def test_a_late_segment_is_taken_in_by_another_close(refreshed):
     journalist.write(20)
     second = refreshed.run("close_day")
     assert second.success, second.failures
-    assert second.failed_checks == {}
+    assert second.our_failed_checks == {}
     assert second.rows["scalp_trades"] == journalist.told.trades == first.rows["scalp_trades"] + 9
     assert table_counts(refreshed)["scalp_trades"] == journalist.told.trades
+
+
+def versions(run) -> dict[str, str]:
+    """Table -> data version that its materialization states."""
+    tables = {key.to_user_string() for key in (*keys.LAKE.values(), keys.BARS, keys.COMPLETENESS)}
+    made = [
+        one.step_materialization_data.materialization for one in run.events if one.is_step_materialization
+    ]
+    found = {one.asset_key.to_user_string(): one.tags["dagster/data_version"] for one in made}
+    return {table: found[table] for table in tables}
+
+
+def test_a_rerun_has_the_data_version_of_the_first_run(refreshed):
+    """So what stands below is up to date; a late segment makes another one, the close of the day none."""
+    journalist = refreshed.journalist()
+    journalist.write(*MORNING)
+    refreshed.set_clock(refreshed.at(20, 10))
+    first = versions(refreshed.run("compact_hours"))
+    assert versions(refreshed.run("compact_hours")) == first
+    assert versions(refreshed.run("close_day")) == first
+    journalist.write(11)
+    late = versions(refreshed.run("close_day"))
+    assert {table for table in late if late[table] != first[table]} == {
+        "scalp_trades", "scalp_quotes", "swing_snapshots", "market_events", "raw_records", "bars_1m",
+        "completeness",
+    }  # fmt: skip
 
 
 def test_an_hour_that_is_not_over_waits_until_it_is_or_the_day_is(refreshed):
@@ -124,6 +157,15 @@ def test_the_journal_is_observed_with_its_counts(refreshed):
     told = journalist.told
     assert rows == {"scalp_journal": told.records - told.sweep_rows, "swing_journal": told.sweep_rows}
     assert observed["scalp_journal"]["segments"].value == len(MORNING)
+
+
+def test_the_declared_columns_of_the_journal_are_those_of_a_line(refreshed):
+    journalist = refreshed.journalist()
+    journalist.write(9)
+    [segment] = refreshed.paths.journal(Track.SCALP, refreshed.day).glob("*.jsonl")
+    [line, *_] = segment.read_text().splitlines()
+    declared = [column.name for column in JOURNAL_LINE.columns if column.required]
+    assert list(json.loads(line)) == declared
 
 
 def test_a_check_that_is_run_alone_judges_the_last_trading_day(refreshed):

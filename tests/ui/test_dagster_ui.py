@@ -1,6 +1,7 @@
 """Dagster's web page in a real browser, on a day that was really run."""
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from typing import NoReturn
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from observer.stack.proof import collect_evidence
@@ -23,6 +25,8 @@ FLAGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SECONDS = 90_000
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+LARGEST_PICTURE = 200_000
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +98,43 @@ def test_a_rerun_of_a_partition_leaves_every_row_as_it_was(page: Page, demo) -> 
     assert after.warehouse.sort(columns).equals(before.warehouse.sort(columns))
     assert (after.lake_bars, after.warehouse_bars) == (before.lake_bars, before.warehouse_bars)
     assert _lake_files(demo.paths.lake) == files
+
+
+# What the docs show of a day; OBSERVER_SCREENSHOTS=1 writes the pictures anew.
+PAGES = {
+    "dagster-graph": ("/assets/completeness?view=lineage&lineageScope=upstream&lineageDepth=12", "day_close"),
+    "dagster-completeness": ("/assets/completeness?view=partitions&partition={day}", "missing_shares"),
+    "dagster-checks": ("/assets/bars_1m?view=checks", "fresh_by_phase"),
+    "dagster-runs": ("/runs", "close_day"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_shows_what_the_guide_says(page: Page, demo, name: str) -> None:
+    """Graph, account of the day with its picture, checks and runs: each page has what the guide points at."""
+    address, words = PAGES[name]
+    wide = name == "dagster-graph"
+    page.set_viewport_size({"width": 1900, "height": 1500} if wide else {"width": 1500, "height": 1000})
+    page.goto(f"{demo.dagster}{address.format(day=DAY)}")
+    expect(page.get_by_text(words).first).to_be_visible(timeout=SECONDS)
+    if name == "dagster-completeness":
+        picture = page.locator("img[src^='data:image/png']").first
+        page.get_by_text("Show Markdown").first.click()
+        expect(picture).to_be_visible(timeout=SECONDS)
+    page.wait_for_load_state("networkidle")
+    shot = _small(page.screenshot())
+    assert len(shot) < LARGEST_PICTURE
+    if os.environ.get("OBSERVER_SCREENSHOTS"):
+        (IMAGES / f"{name}.png").write_bytes(shot)
+
+
+def _small(shot: bytes) -> bytes:
+    """Returns a picture with a palette, a quarter of its size."""
+    packed = io.BytesIO()
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(128, method=Image.Quantize.MAXCOVERAGE).save(
+        packed, format="png", optimize=True
+    )
+    return packed.getvalue()
 
 
 def _last_run(dagster: str, job: str) -> str:

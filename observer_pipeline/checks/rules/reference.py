@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from observer_pipeline.checks.verdict import Severity, Verdict
+from observer_pipeline.checks.verdict import Scalar, Severity, Verdict
 
 # The predecessor ran whole days with 0 to 30 symbols and nobody saw it (incident I-09). Both markets
 # list about 2,700 shares; the default filter keeps about 1,600 of them.
@@ -14,6 +15,8 @@ MOST_SYMBOLS = 6_000
 FEWEST_IN_UNIVERSE = 300
 MOST_IN_UNIVERSE = 3_000
 LARGEST_CHANGE = 0.20
+# On the busiest day of a year some dozen of 2,700 issues are re-based; a shifted column re-bases all of them.
+LARGEST_REBASED_SHARE = 0.05
 
 
 def token_valid(expires: datetime | None, now: datetime, *, needed_for: timedelta) -> Verdict:
@@ -119,4 +122,61 @@ def adds_up(total: int, parts: Mapping[str, int]) -> Verdict:
         if sum(parts.values()) != total
         else (),
         reason=f"{total:,} = " + " + ".join(f"{count:,} {name}" for name, count in parts.items() if count),
+    )
+
+
+def same_symbols(listed: Collection[str], rows: Sequence[str]) -> Verdict:
+    """Judges that a table has each listed symbol once, and no other.
+
+    Args:
+        listed: The symbols that there are.
+        rows: The symbol of each row.
+    """
+    counts = Counter(rows)
+    wrong: dict[str, str] = {
+        **dict.fromkeys(set(listed) - counts.keys(), "missing"),
+        **dict.fromkeys(counts.keys() - set(listed), "not listed"),
+        **{symbol: f"{count} rows" for symbol, count in counts.items() if count > 1},
+    }
+    return Verdict(
+        passed=not wrong,
+        severity=Severity.ERROR,
+        bound=len(listed),
+        observed=len(rows),
+        offenders=[{"symbol": symbol, "problem": wrong[symbol]} for symbol in sorted(wrong)][:50],
+        reason=f"{len(wrong)} symbols differ." if wrong else f"{len(listed):,} symbols, each once.",
+    )
+
+
+def rebased_explained(unexplained: Mapping[str, float], *, rebased: int) -> Verdict:
+    """Judges that the broker flags a reason for each base price that the exchange has set.
+
+    Args:
+        unexplained: Symbol -> factor of its base price, of those without a flag on the day.
+        rebased: All symbols whose base price was set.
+    """
+    worst: list[Mapping[str, Scalar]] = [
+        {"symbol": name, "factor": unexplained[name]} for name in sorted(unexplained)
+    ]
+    return Verdict(
+        passed=not unexplained,
+        severity=Severity.WARN,
+        bound=0,
+        observed=len(unexplained),
+        offenders=worst[:50],
+        reason=f"{len(unexplained)} of {rebased} base prices were set without a flag that says why."
+        if unexplained
+        else f"Each of the {rebased} base prices that were set has its flag.",
+    )
+
+
+def few_rebased(rebased: int, *, instruments: int) -> Verdict:
+    """Judges that base prices were set of a few instruments only."""
+    share = rebased / instruments if instruments else 0.0
+    return Verdict(
+        passed=share <= LARGEST_REBASED_SHARE,
+        severity=Severity.ERROR,
+        bound=f"{LARGEST_REBASED_SHARE:.0%}",
+        observed=f"{share:.1%}",
+        reason=f"{rebased:,} base prices of {instruments:,} instruments were set by the exchange.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from observer_core.market.calendar import Phase, Session
 from observer_pipeline.checks.verdict import Severity, Verdict
@@ -97,4 +98,54 @@ def nothing_waits(segments: Collection[str], *, day_is_over: bool) -> Verdict:
         reason=f"{len(segments)} sealed segments are not in the lake yet."
         if segments
         else "Every finished hour is in the lake.",
+    )
+
+
+def fresh(session: Session, now: datetime, rows: Mapping[int, int], *, grace: timedelta) -> Verdict:
+    """Judges that a table has rows of every trading hour that is over for a while.
+
+    Args:
+        session: The hours of the exchange.
+        now: The present.
+        rows: Hour -> rows.
+        grace: How long after its end an hour may still be on its way.
+    """
+    due = expected_hours(session, now - grace)
+    missing = [hour for hour in due if not rows.get(hour.hour)]
+    newest = max((hour for hour, count in rows.items() if count), default=None)
+    told = "nothing yet" if newest is None else f"{newest:02d}:00"
+    return Verdict(
+        passed=not missing,
+        severity=Severity.ERROR
+        if any(hour.severity is Severity.ERROR for hour in missing)
+        else Severity.WARN,
+        bound=f"{due[-1].hour:02d}:00" if due else "nothing is due",
+        observed=told,
+        offenders=[{"hour": hour.hour, "severity": hour.severity.value} for hour in missing],
+        reason="No rows of " + ", ".join(f"{hour.hour:02d}:00" for hour in missing) + f"; the newest: {told}."
+        if missing
+        else f"All {len(due)} trading hours that are due have rows.",
+    )
+
+
+def ready(path: Path, now: datetime, *, deadline: datetime) -> Verdict:
+    """Judges that a file of the day is there by a time.
+
+    Args:
+        path: The file.
+        now: The present.
+        deadline: When it must be there.
+    """
+    there = path.exists()
+    return Verdict(
+        passed=there or now < deadline,
+        severity=Severity.ERROR,
+        bound=f"{deadline:%H:%M}",
+        observed="there" if there else "missing",
+        offenders=() if there or now < deadline else [{"file": str(path)}],
+        reason=f"{path.name} is there."
+        if there
+        else f"{path.name} is not there yet; it is due at {deadline:%H:%M}."
+        if now < deadline
+        else f"{path} is missing since {deadline:%H:%M}: refresh_reference has not run, or has failed.",
     )
