@@ -12,13 +12,16 @@ from observer_contracts.catalogue_helm import HELM_RULES
 from observer_contracts.catalogue_running import RUNNING_RULES
 from observer_contracts.model import Check, Contract, Rule, Severity, Source
 from observer_contracts.rules import (
+    backup,
     cluster,
+    dagster_network,
     database,
     disclosure,
     document,
     environment,
     network,
     path,
+    placement,
     probe,
     rendering,
     same_contract,
@@ -79,6 +82,17 @@ _DECLARED: tuple[Rule, ...] = (
         "arguments of its program.",
         look="kubectl -n observer-prod get deployment,statefulset",
         checks=_manifests(rendering.workloads_present),
+    ),
+    Rule(
+        "WRK-002",
+        "The collector has a hot standby",
+        Contract.RENDERING,
+        _H,
+        incident="I-01",
+        why="One pod alone leaves a gap of seconds to minutes at each restart, each update and each crash.",
+        remedy="Set replicas to 2: the lock makes the second one a standby.",
+        look="kubectl -n observer-prod get deployment observer",
+        checks=_manifests(placement.standby_there),
     ),
     Rule(
         "NSP-001",
@@ -216,6 +230,18 @@ _DECLARED: tuple[Rule, ...] = (
         remedy="Correct the name or remove the variable.",
         look="observer settings example",
         checks=_manifests(environment.names_declared),
+    ),
+    Rule(
+        "ENV-008",
+        "Collector and Dagster have one configuration",
+        Contract.ENVIRONMENT,
+        _H,
+        incident="I-12",
+        why="A value that only one of the two ConfigMaps has sends the runs to another broker, folder or "
+        "target than the collector.",
+        remedy="Give both generators of the overlay the same literals and files, as production's does.",
+        look="kubectl -n observer-prod get configmap -o yaml",
+        checks=_manifests(environment.same_configuration),
     ),
     Rule(
         "DB-001",
@@ -511,6 +537,31 @@ _DECLARED: tuple[Rule, ...] = (
         checks=_manifests(volume.claims_kept),
     ),
     Rule(
+        "VOL-009",
+        "Everything that shares the volumes is pinned to one node",
+        Contract.VOLUME,
+        _H,
+        incident="I-01",
+        why="A claim of local-path lies on one node: a pod that is pinned to another one waits for ever, or "
+        "runs compact an empty folder there.",
+        remedy="Write the same node everywhere.",
+        look="kubectl -n observer-prod get pods -o wide",
+        checks={Source.MANIFESTS: placement.one_node, Source.VALUES: placement.values_name_the_node},
+    ),
+    Rule(
+        "BAK-001",
+        "What cannot be collected again leaves the node",
+        Contract.VOLUME,
+        _H,
+        incident="I-31",
+        why="The node has one disk: with it go the journal, the lake and the database, and the market does "
+        "not repeat itself.",
+        remedy="Name a target in the overlay's backup.env, with the claim or the keys that it needs "
+        "(docs/operations/backup.md).",
+        look=f"{_YAML} | grep OBSERVER_BACKUP_TARGET",
+        checks={Source.MANIFESTS: backup.leaves_the_node, Source.VALUES: backup.runs_mount_the_target},
+    ),
+    Rule(
         "SVC-001",
         "Every Service leads to pods",
         Contract.SERVICE,
@@ -632,6 +683,18 @@ _DECLARED: tuple[Rule, ...] = (
         remedy="Add the egress or ingress rule that is named.",
         look="kubectl -n observer-prod get networkpolicy -o yaml",
         checks=_manifests(network.policies_fit),
+    ),
+    Rule(
+        "NET-002",
+        "The network lets Dagster's pods reach what they need",
+        Contract.NETWORK,
+        _H,
+        incident="I-20",
+        why="A policy that no longer selects a run or the code location's port stops every run; nothing that "
+        "runs already shows it.",
+        remedy="Correct the labels or the port that are named.",
+        look="kubectl -n observer-prod get networkpolicy -o yaml",
+        checks=_manifests(dagster_network.dagster_connects),
     ),
     Rule(
         "RES-001",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer_contracts.helm import deployment, effects, keys
+from observer_contracts.helm import deployment, effects, images, keys
 from observer_contracts.model import Check, Contract, Rule, Severity, Source
 
 _LOOK = "helm get values dagster -n observer-prod; helm get values dagster-code -n observer-prod"
@@ -56,9 +56,11 @@ HELM_RULES: tuple[Rule, ...] = (
     ),
     _rule(
         7, "Dagster's containers all have the pipeline's image", Contract.IMAGE, Severity.HIGH,
-        deployment.own_images,
-        why="The official images were amd64 only until 1.13.23, have other versions inside, and run as root.",
-        remedy="Name the pipeline's image and one fixed tag everywhere, and turn off the chart's own wait.",
+        images.own_images,
+        why="The official images were amd64 only until 1.13.23, have other versions inside, and run as root; "
+        "a run of another version than the code location executes other code than the page shows.",
+        remedy="Name the pipeline's image and one fixed tag everywhere (tools/promote.py writes it to every "
+        "place), and turn off the chart's own wait.",
     ),
     _rule(
         8, "Dagster's tables are in the deployment's PostgreSQL", Contract.DATABASE, Severity.CRITICAL,

@@ -122,11 +122,11 @@ def _evidence(verification: Verification) -> Iterator[tuple[Source, Evidence]]:
         yield Source.REPOSITORY, Evidence(repository=verification.repository)
     if verification.runtime is not None:
         yield Source.RUNTIME, Evidence(runtime=verification.runtime)
+    compared = given[0] if len(given) == 1 else None
     if verification.live is not None:
-        compared = given[0] if len(given) == 1 else None
         yield Source.LIVE, Evidence(manifests=compared, live=verification.live)
     if verification.values is not None:
-        yield Source.VALUES, Evidence(values=verification.values)
+        yield Source.VALUES, Evidence(manifests=compared, values=verification.values)
 
 
 def _run(

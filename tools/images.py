@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,27 +19,52 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Where each image is kept, by the folder of its Dockerfile below deploy/images.
-REPOSITORIES = {
+# Name of each image in deploy/base and deploy/components, by the folder of its Dockerfile.
+NAMES = {
     "collector": "ghcr.io/observer/observer",
     "pipeline": "ghcr.io/observer/observer-pipeline",
 }
 # Names of an architecture: of the registry, of the kernel and of qemu.
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+ENGINES = ("docker", "podman")
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
+
+
+def repositories(overlay: str = "production", root: Path = ROOT) -> dict[str, str]:
+    """Returns where each image is kept: the overlay's `newName`, where a fork has a registry of its own.
+
+    Read without a YAML library, which the machine that publishes does not have.
+
+    Raises:
+        SystemExit: The overlay has no entry for one of them.
+    """
+    path = root / "deploy/overlays" / overlay / "kustomization.yaml"
+    found = {}
+    for image, name in NAMES.items():
+        entry = re.search(rf"^( *)- name: {re.escape(name)}\n((?:\1  .*\n)*)", path.read_text(), re.MULTILINE)
+        if entry is None:
+            raise SystemExit(f"{path}: no `- name: {name}` under images. Remedy: keep the name, add newName.")
+        other = re.search(r"^ *newName: (\S+)", entry[2], re.MULTILINE)
+        found[image] = other[1] if other else name
+    return found
 
 
 @dataclass(frozen=True)
 class Build:
-    """One image for one architecture."""
+    """One image for one architecture.
+
+    Attributes:
+        repository: Where the image is kept, without tag.
+    """
 
     image: str
     architecture: str
+    repository: str
     tag: str
 
     @property
     def name(self) -> str:
-        return f"{REPOSITORIES[self.image]}:{self.tag}-{self.architecture}"
+        return f"{self.repository}:{self.tag}-{self.architecture}"
 
     def command(self, engine: str, revision: str, options: Sequence[str]) -> list[str]:
         """Returns the engine's command."""
@@ -64,17 +90,25 @@ def obstacle(architecture: str) -> str:
 
 
 def find_engine(wanted: str | None) -> str:
-    """Returns the engine to build with.
+    """Returns the engine to build with: one that answers, since docker is of no use without its daemon.
 
     Raises:
         SystemExit: There is none.
     """
-    for name in (wanted,) if wanted else ("docker", "podman"):
-        if shutil.which(name):
+    reasons = []
+    for name in (wanted,) if wanted else ENGINES:
+        if not shutil.which(name):
+            reasons.append(f"{name} is not installed")
+            continue
+        done = subprocess.run([name, "version"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
             return name
-    missing = wanted or "docker nor podman"
+        reasons.append(
+            f"{name} does not answer ({(done.stderr.strip() or 'no reason given').splitlines()[-1]})"
+        )
     raise SystemExit(
-        f"images: {missing} is not installed. Remedy: install it (Debian: apt-get install podman)."
+        f"images: {'; '.join(reasons)}. Remedy: install podman (Debian: apt-get install podman) and pass "
+        "--engine podman, or start docker's daemon."
     )
 
 
@@ -106,8 +140,8 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--arch", action="append", choices=ARCHITECTURES, help="default: all that can be built here"
     )
-    parser.add_argument("--only", action="append", choices=REPOSITORIES, help="default: all images")
-    parser.add_argument("--engine", choices=("docker", "podman"), help="default: docker, else podman")
+    parser.add_argument("--only", action="append", choices=NAMES, help="default: all images")
+    parser.add_argument("--engine", choices=ENGINES, help="default: docker where it answers, else podman")
     parser.add_argument(
         "--tag", help="default: the commit's first twelve digits, with -dirty where files changed"
     )
@@ -126,6 +160,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parse(sys.argv[1:] if words is None else words)
     engine = find_engine(arguments.engine)
     revision, tag = revision_and_tag()
+    kept = repositories()
     for architecture in arguments.arch or ARCHITECTURES:
         reason = obstacle(architecture)
         if reason:
@@ -133,8 +168,8 @@ def main(words: Sequence[str] | None = None) -> int:
             if arguments.arch:
                 return 1
             continue
-        for image in arguments.only or REPOSITORIES:
-            build = Build(image, architecture, arguments.tag or tag)
+        for image in arguments.only or NAMES:
+            build = Build(image, architecture, kept[image], arguments.tag or tag)
             print(f"images: {build.name}", flush=True)
             done = subprocess.run(build.command(engine, revision, arguments.options), check=False)
             if done.returncode == 0 and arguments.archive:

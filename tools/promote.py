@@ -8,48 +8,69 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from images import REPOSITORIES, ROOT
+from images import NAMES, ROOT, repositories
 
 _TAG = re.compile(r"[0-9a-z][0-9a-z.-]{6,62}")
-_OVERLAYS = ROOT / "deploy/overlays"
-# The chart's values are those of production; a line of the overlay does not reach them.
-_VALUES = {"production": ("helm-values/dagster.yaml", "helm-values/dagster-code.yaml")}
+# A line of the overlay does not reach the charts' values.
+VALUES = {
+    "production": (
+        "helm-values/dagster.yaml",
+        "helm-values/dagster-code.yaml",
+        # Read only where the component is in use, and then for the image of runs.
+        "deploy/components/collector-sidecar/dagster-values.yaml",
+    ),
+    "staging": ("helm-values/dagster-staging.yaml", "deploy/argocd/staging/dagster-code.yaml"),
+}
+# The code location is in a list, which Helm replaces as a whole: staging's Application names it by its place.
+_BY_PLACE = r"(name: deployments\[0\]\.image\.tag\n\s+value: )\S+"
 
 
-def promoted(text: str, tag: str) -> str:
-    """Returns a kustomization or chart values with the tag for each of our images that it names.
+def promoted(text: str, tag: str, kept: Collection[str]) -> str:
+    """Returns a kustomization, chart values or an Application with the tag for each image of ours.
+
+    Args:
+        text: Of the file.
+        tag: Of the new images.
+        kept: The repositories of our images, as the overlay has them (`images.repositories`).
 
     Raises:
         ValueError: It names none of them with a tag.
     """
     count = 0
-    for repository in REPOSITORIES.values():
-        pattern = rf"((?:name|repository): {re.escape(repository)}\n\s+(?:newTag|tag): )\S+"
+    named = [rf"(name: {re.escape(name)}\n(?:\s+newName: \S+\n)?\s+newTag: )\S+" for name in NAMES.values()]
+    charts = [rf"(repository: {re.escape(repository)}\n\s+tag: )\S+" for repository in kept]
+    for pattern in (*named, *charts, _BY_PLACE):
         text, found = re.subn(pattern, rf"\g<1>{tag}", text)
         count += found
     if not count:
-        raise ValueError("no image of ours has a tag here")
+        raise ValueError(
+            f"no image of ours has a tag here. Remedy: name one of {', '.join(kept)}, as the overlay does"
+        )
     return text
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Changes the overlay's kustomization and says what it did."""
+    """Changes the overlay's kustomization and the values, all or none, and says what it did."""
     parser = argparse.ArgumentParser(prog="tools/promote.py", description=__doc__.partition("\n")[0])
     parser.add_argument("overlay")
     parser.add_argument("tag")
     arguments = parser.parse_args(words)
-    paths = [_OVERLAYS / arguments.overlay / "kustomization.yaml"]
+    overlay = ROOT / "deploy/overlays" / arguments.overlay / "kustomization.yaml"
     if not _TAG.fullmatch(arguments.tag) or arguments.tag.endswith("-dirty"):
         parser.error(f"{arguments.tag} is not the tag of a commit")
-    if not paths[0].is_file():
+    if not overlay.is_file():
         parser.error(f"there is no overlay {arguments.overlay}")
-    for path in (*paths, *(ROOT / name for name in _VALUES.get(arguments.overlay, ()))):
+    kept = repositories(arguments.overlay, ROOT).values()
+    changed = {}
+    for path in (overlay, *(ROOT / name for name in VALUES.get(arguments.overlay, ()))):
         try:
-            path.write_text(promoted(path.read_text(), arguments.tag))
+            changed[path] = promoted(path.read_text(), arguments.tag, kept)
         except ValueError as error:
             parser.error(f"{path}: {error}")
+    for path, text in changed.items():
+        path.write_text(text)
     print(f"{arguments.overlay} runs {arguments.tag}")
     return 0
 

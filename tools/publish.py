@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from images import ARCHITECTURES, REPOSITORIES, revision_and_tag
+from images import ARCHITECTURES, repositories, revision_and_tag
 
 
 def _podman(*arguments: str) -> None:
@@ -24,7 +24,7 @@ def main() -> int:
     _, tag = revision_and_tag(tracked_only=True)
     if tag.endswith("-dirty"):
         raise SystemExit("publish: the tree has changes of its own; only commits are published.")
-    for image, repository in REPOSITORIES.items():
+    for image, repository in repositories().items():
         for architecture in ARCHITECTURES:
             _podman("load", "--input", str(folder / f"{image}-{architecture}.tar"))
         name = f"{repository}:{tag}"

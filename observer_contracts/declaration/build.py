@@ -10,6 +10,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from observer_contracts.declaration.facts import (
+    BackupFact,
     ClusterFact,
     ContextFact,
     ControllerFact,
@@ -32,6 +33,7 @@ from observer_core.brokers.kis.endpoints import rest_url, websocket_url
 from observer_core.errors import ConfigurationError
 from observer_core.probes import HEALTH_PATH, READY_PATH
 from observer_core.settings import (
+    BackupSettings,
     DatabaseSettings,
     KisSettings,
     Layer,
@@ -44,6 +46,7 @@ from observer_core.settings.model import GROUPS, KisEnvironment
 
 COLLECTOR = "observer"
 DATABASE = "postgres"
+MAINTENANCE = "observer-maintenance"
 
 # An operator turns these while the system runs; every other value is part of a contract.
 _TUNABLE = frozenset({"LOG_LEVEL", "LOG_FORMAT"})
@@ -61,6 +64,7 @@ DAGSTER_KEYS = ("postgresql-password",)
 # Debian's user of the official image; the Alpine variant has 70.
 _POSTGRES_USER = 999
 _OBSERVER_USER = 1000
+_DATABASE_USER = "observer"
 _POSTGRES_DATA = "/var/lib/postgresql/data"
 _ONE_NODE = ("ReadWriteOnce", "ReadWriteOncePod")
 _HTTPS, _DNS, _API_SERVER = 443, 53, 6443
@@ -95,6 +99,7 @@ def declare(parameters: Parameters | None = None) -> Declaration:
             (COLLECTOR,),
         ),
         volumes=volumes,
+        backup=_backup(),
         workloads=_workloads(),
         writer=WriterFact(
             COLLECTOR,
@@ -109,6 +114,7 @@ def declare(parameters: Parameters | None = None) -> Declaration:
                 "topology.kubernetes.io/region",
             ),
             "RollingUpdate",
+            MAINTENANCE,
         ),
         egress=_egress(),
         external_secrets=chosen.external_secrets,
@@ -178,6 +184,7 @@ def _database() -> DatabaseFact:
         host=settings.host,
         port=settings.port,
         name=settings.name,
+        user=_DATABASE_USER,
         service=settings.host,
         headless_service=f"{settings.host}-headless",
         workload=DATABASE,
@@ -237,6 +244,15 @@ def _volumes(paths: Paths, storage_class: str) -> tuple[VolumeFact, ...]:
     return (*facts, database)
 
 
+def _backup() -> BackupFact:
+    fields = {variable.name: variable for variable in variables(BackupSettings)}
+    return BackupFact(
+        "OBSERVER_BACKUP_TARGET",
+        "observer-backup-pvc",
+        tuple(name for name, variable in fields.items() if variable.secret),
+    )
+
+
 def _workloads() -> tuple[WorkloadFact, ...]:
     own = ContextFact(_OBSERVER_USER, _OBSERVER_USER, _OBSERVER_USER, read_only_root=True)
     database = ContextFact(_POSTGRES_USER, _POSTGRES_USER, _POSTGRES_USER, read_only_root=True)
@@ -262,7 +278,13 @@ def _cluster() -> ClusterFact:
         provisioner_pods=ControllerFact(
             "local-path-provisioner", "kube-system", "app=local-path-provisioner"
         ),
-        sealing_pods=ControllerFact("sealed-secrets controller", "sealed-secrets", ""),
+        sealing_pods=ControllerFact(
+            # The Helm chart names its Service after the release; kubeseal looks for another name.
+            "sealed-secrets controller",
+            "sealed-secrets",
+            "",
+            service="sealed-secrets",
+        ),
     )
 
 

@@ -69,12 +69,14 @@ class DatabaseFact:
     """The database contract.
 
     Attributes:
+        user: The role that owns both databases; Dagster's chart takes its name from no Secret.
         migration: The newest version of the schema that the programs bring along.
     """
 
     host: str
     port: int
     name: str
+    user: str
     service: str
     headless_service: str
     workload: str
@@ -172,6 +174,21 @@ class WorkloadFact:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupFact:
+    """Where copies leave the node for.
+
+    Attributes:
+        variable: The variable that names the target.
+        claim: The claim of a second volume; runs alone mount it, so that no manifest shows its use.
+        keys: The keys of the Secret that open a bucket.
+    """
+
+    variable: str
+    claim: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EgressFact:
     """An address that the collector must reach.
 
@@ -199,12 +216,14 @@ class WriterFact:
         lock: Folder of the lock, below the data mount; the lock makes a second replica a standby.
         shared_labels: Labels that many nodes carry; a selector by any other one pins the workload to a node.
         strategy: How the workload is updated, so that the standby takes over.
+        maintenance: The suspended CronJob from which a person makes a pod that may write as well.
     """
 
     workload: str
     lock: str
     shared_labels: tuple[str, ...]
     strategy: str
+    maintenance: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +233,13 @@ class ControllerFact:
     Attributes:
         name: What they are, for people.
         label: A label selector; empty for every pod of the namespace.
+        service: The Service by which people's tools find it; empty where none does.
     """
 
     name: str
     namespace: str
     label: str
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +292,7 @@ class Declaration:
     secret: SecretFact
     pull_secret: SecretFact
     volumes: tuple[VolumeFact, ...]
+    backup: BackupFact
     workloads: tuple[WorkloadFact, ...]
     writer: WriterFact
     egress: tuple[EgressFact, ...]

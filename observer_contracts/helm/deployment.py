@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,14 +15,13 @@ from observer_contracts.model import Finding
 from observer_contracts.rules.findings import failed, passed, shown
 
 _LAUNCHER: Place = ("runLauncher", "config", "k8sRunLauncher")
-_RUN_POD: Place = (*_LAUNCHER, "runK8sConfig", "podSpecConfig")
+RUN_POD: Place = (*_LAUNCHER, "runK8sConfig", "podSpecConfig")
 _SCHEME = "postgresql+psycopg2"
 _SECRET_NAMES = re.compile(r"password|token|secret|api_?key|app_?key|credential", re.IGNORECASE)
 # Names of Secrets and switches, not secrets.
 _NO_SECRETS = re.compile(
     r"SecretName$|SecretKey$|PasswordSecret$|ConfigSecret$|^envSecrets$|^imagePullSecrets$|^secret|Token$"
 )
-_MOVING = frozenset({"", "latest", "main", "master", "stable", "dev", "local"})
 _CONTEXT = {"runAsNonRoot": True, "readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False}
 
 
@@ -58,44 +56,6 @@ def no_secrets(declaration: Declaration, evidence: Evidence) -> Iterator[Finding
             yield passed(str(layered.chart), expected, "as expected, and no other secret", where)
 
 
-def own_images(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
-    """HLM-007: every container has the pipeline's image with one fixed tag, init containers included."""
-    wanted = f"{declaration.image}-pipeline"
-    seen: dict[str, Place] = {}
-    for layered in _charts(evidence):
-        wrong = False
-        for place, image in _images(layered):
-            repository, _, version = image.partition("@") if "@" in image else image.rpartition(":")
-            where = layered.where(*place)
-            if not fnmatch.fnmatchcase(repository, wanted):
-                wrong = True
-                yield failed(
-                    str(layered.chart), f"image {wanted}", f"{field_name(place)}: {shown(image)}", where
-                )
-            elif version in _MOVING and not _stays_here(layered, place):
-                wrong = True
-                expected = "a tag that is never moved"
-                yield failed(str(layered.chart), expected, f"{field_name(place)}: {shown(image)}", where)
-            seen.setdefault(version, place)
-        for part in ("dagsterWebserver", "dagsterDaemon") if layered.chart is Chart.SYSTEM else ():
-            if layered.at(part, "checkDbReadyInitContainer") is not False:
-                wrong = True
-                expected = f"{part}.checkDbReadyInitContainer: false"
-                observed = "an init container with an image of PostgreSQL, for another user"
-                yield failed(str(layered.chart), expected, observed, layered.where(part))
-        if not wrong:
-            yield passed(str(layered.chart), f"image {wanted}", "everywhere", layered.files[-1].where())
-    if len(seen) > 1:
-        observed = ", ".join(f"{field_name(place)}: {shown(version)}" for version, place in seen.items())
-        yield failed("images", "one version everywhere", observed, remedy="Raise all of them together.")
-
-
-def _stays_here(layered: Layered, place: Place) -> bool:
-    """Tells whether an image is never pulled: then its tag may move with what was built."""
-    policy = layered.at(*place, "pullPolicy") or layered.at(*place[:-1], "imagePullPolicy")
-    return bool(policy == "Never")
-
-
 def storage_of_the_contract(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
     """HLM-008: Dagster's tables are in the deployment's PostgreSQL, by psycopg2, in a database of its own."""
     layered = _system(evidence)
@@ -105,6 +65,7 @@ def storage_of_the_contract(declaration: Declaration, evidence: Evidence) -> Ite
     wanted: dict[Place, Any] = {
         ("postgresql", "enabled"): False,
         ("postgresql", "postgresqlHost"): database.service,
+        ("postgresql", "postgresqlUsername"): database.user,
         ("postgresql", "service", "port"): database.port,
         ("postgresql", "postgresqlScheme"): _SCHEME,
     }
@@ -153,9 +114,9 @@ def runs_have_the_contract(declaration: Declaration, evidence: Evidence) -> Iter
         ),
         _expected(
             layered,
-            (*_RUN_POD, "enableServiceLinks"),
+            (*RUN_POD, "enableServiceLinks"),
             "false",
-            layered.at(*_RUN_POD, "enableServiceLinks") is False,
+            layered.at(*RUN_POD, "enableServiceLinks") is False,
         ),
         _account(layered),
     ]
@@ -171,6 +132,18 @@ def runs_have_the_contract(declaration: Declaration, evidence: Evidence) -> Iter
         what = f"{fact.claim or 'the configuration'} at {fact.mount_path}"
         findings.append(_expected(layered, (*_LAUNCHER, "volumeMounts"), what, fits))
     yield from findings
+
+
+def run_mounts(layered: Layered) -> dict[str, str]:
+    """Returns by path which claim a run finds there, if any: the launcher joins its list and the pod's."""
+    container = (*_LAUNCHER, "runK8sConfig", "containerConfig")
+    volumes = [*layered.items(*_LAUNCHER, "volumes"), *layered.items(*RUN_POD, "volumes")]
+    claims = {
+        item.get("name"): (item.get("persistentVolumeClaim") or {}).get("claimName", "")
+        for _, item in volumes
+    }
+    mounts = [*layered.items(*_LAUNCHER, "volumeMounts"), *layered.items(*container, "volumeMounts")]
+    return {str(item.get("mountPath")): str(claims.get(item.get("name"), "")) for _, item in mounts}
 
 
 def bounded(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
@@ -221,7 +194,7 @@ def _compared(layered: Layered, wanted: dict[Place, Any]) -> Iterator[Finding]:
 
 def _account(layered: Layered) -> Finding:
     """The launcher's own account may make Jobs; a run that had it could make pods with any mount."""
-    place = (*_RUN_POD, "serviceAccountName")
+    place = (*RUN_POD, "serviceAccountName")
     account, own = layered.at(*place), layered.at("serviceAccount", "name")
     return _expected(layered, place, "an account of the runs' own", bool(account) and account != own)
 
@@ -239,33 +212,12 @@ def _texts(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
         yield place, value
 
 
-def _deployments(layered: Layered) -> list[tuple[Place, dict[str, Any]]]:
-    if layered.chart is Chart.CODE:
-        return layered.items("deployments")
-    if layered.at("dagster-user-deployments", "enableSubchart") is False:
-        return []
-    return layered.items("dagster-user-deployments", "deployments")
-
-
-def _images(layered: Layered) -> Iterator[tuple[Place, str]]:
-    parts: list[Place] = [place for place, _ in _deployments(layered)]
-    if layered.chart is Chart.SYSTEM:
-        parts += [("dagsterWebserver",), ("dagsterDaemon",)]
-    for part in parts:
-        image = layered.mapping(*part, "image")
-        version = f"@{image['digest']}" if image.get("digest") else f":{image.get('tag') or ''}"
-        yield (*part, "image"), f"{image.get('repository', '')}{version}"
-        for key in ("extraPrependedInitContainers", "extraContainers", "initContainers", "sidecarContainers"):
-            for place, container in layered.items(*part, key):
-                yield (*place, "image"), str(container.get("image", ""))
-
-
 def _contexts(layered: Layered) -> Iterator[tuple[Place, Place]]:
     """Yields the places of the pod's and the container's security context."""
-    parts: list[Place] = [place for place, _ in _deployments(layered)]
+    parts: list[Place] = [place for place, _ in layered.code_locations()]
     if layered.chart is Chart.SYSTEM:
         parts += [("dagsterWebserver",), ("dagsterDaemon",)]
-        yield (*_RUN_POD, "securityContext"), (*_LAUNCHER, "securityContext")
+        yield (*RUN_POD, "securityContext"), (*_LAUNCHER, "securityContext")
     for part in parts:
         yield (*part, "podSecurityContext"), (*part, "securityContext")
 

@@ -70,6 +70,14 @@ class Layered:
             named = iter(found.items())
         return [((*place, step), item) for step, item in named if isinstance(item, dict)]
 
+    def code_locations(self) -> list[tuple[Place, dict[str, Any]]]:
+        """Returns the code locations that the release makes, each with its place."""
+        if self.chart is Chart.CODE:
+            return self.items("deployments")
+        if self.at("dagster-user-deployments", "enableSubchart") is False:
+            return []
+        return self.items("dagster-user-deployments", "deployments")
+
     def where(self, *place: Step) -> Location:
         """Returns where a key stands: in the last file that has it, or nearest to it."""
         for file in reversed(self.files):

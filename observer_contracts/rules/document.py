@@ -122,6 +122,7 @@ def _declared_names(declaration: Declaration) -> set[str]:
         declaration.database.headless_service,
         *(fact.name for fact in declaration.workloads),
         *(volume.claim for volume in declaration.volumes if volume.claim),
+        declaration.backup.claim,
     }
 
 

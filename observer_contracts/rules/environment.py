@@ -178,6 +178,34 @@ def _copies(declaration: Declaration, evidence: Evidence, container: Container) 
                 yield failed(config_map.label, expected, shown(value), config_map.where("data", name))
 
 
+def same_configuration(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """ENV-008: the ConfigMap for Dagster's pods holds exactly what the collector's holds."""
+    container = _collector(declaration, evidence)
+    if container is None or evidence.manifests is None:
+        yield unknown(declaration.collector.name, "one configuration", "there is no collector (WRK-001)")
+        return
+    own = [
+        found
+        for reference in evidence.environment(container).references
+        if reference.kind == "ConfigMap"
+        and (found := evidence.manifests.find("ConfigMap", reference.name)) is not None
+    ]
+    wanted = {key: as_text(value) for found in own for key, value in found.mapping("data").items()}
+    known = {fact.name for fact in declaration.configuration}
+    for config_map in evidence.manifests.of("ConfigMap"):
+        data = {key: as_text(value) for key, value in config_map.mapping("data").items()}
+        if config_map in own or len(known & data.keys()) < _A_COPY:
+            continue
+        # A declared key that the collector's lacks is told once, by ENV-003.
+        keys = wanted.keys() | (data.keys() - known)
+        different = sorted(key for key in keys if wanted.get(key) != data.get(key))
+        expected, where = "the collector's configuration, whole and unchanged", config_map.where("data")
+        if different:
+            yield failed(config_map.label, expected, f"another {', '.join(different)}", where)
+        else:
+            yield passed(config_map.label, expected, "the same", where)
+
+
 def judged_elsewhere(declaration: Declaration) -> set[str]:
     """Returns the variables whose values are part of the path, database or service contract."""
     database = declaration.database

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from observer_contracts.declaration.facts import Declaration, EgressFact
 from observer_contracts.evidence.evidence import Evidence
@@ -72,7 +73,7 @@ def _denies_all(policy: KubernetesObject, direction: str) -> bool:
     )
 
 
-def matches(selector: Fields, labels: Fields) -> bool:
+def matches(selector: Fields, labels: Mapping[str, Any]) -> bool:
     """Tells whether a label selector selects these labels; an empty one selects all."""
     wanted = mapping_at(selector, "matchLabels")
     if any(labels.get(key) != value for key, value in wanted.items()):
@@ -92,15 +93,23 @@ def matches(selector: Fields, labels: Fields) -> bool:
 
 
 def _policies(workload: Workload, evidence: Evidence, direction: str) -> list[KubernetesObject]:
+    there = evidence.manifests.of("NetworkPolicy") if evidence.manifests else []
+    return policies_over(workload.labels, there, direction)
+
+
+def policies_over(
+    labels: Mapping[str, Any], policies: list[KubernetesObject], direction: str
+) -> list[KubernetesObject]:
+    """Returns the policies that hold for pods with these labels, in a direction."""
     found = []
-    for policy in evidence.manifests.of("NetworkPolicy") if evidence.manifests else []:
+    for policy in policies:
         types = policy.value("spec", "policyTypes")
         named = (
             types
             if isinstance(types, list)
             else ["Ingress", *(["Egress"] if policy.value("spec", "egress") else [])]
         )
-        if direction in named and matches(policy.mapping("spec", "podSelector"), workload.labels):
+        if direction in named and matches(policy.mapping("spec", "podSelector"), labels):
             found.append(policy)
     return found
 
@@ -150,15 +159,16 @@ def _egress(
         expected = f"{fact.protocol} {fact.port} to {target} ({fact.purpose})"
         if fact.inside == declaration.database.workload and database is None:
             yield unknown(about.label, expected, "there is no database (WRK-001)")
-        elif any(_lets_out(rule, fact, database) for _, rule in rules):
+        elif any(lets_out(rule, fact, database) for _, rule in rules):
             yield passed(about.label, expected, f"open in {names}", about.where("spec", "egress"))
         else:
             observed = f"no rule of {names} lets {collector.label} through"
             yield failed(about.label, expected, observed, about.where("spec", "egress"))
 
 
-def _lets_out(rule: Fields, fact: EgressFact, database: Workload | None) -> bool:
-    if not _has_port(rule, fact.port, fact.protocol):
+def lets_out(rule: Fields, fact: EgressFact, database: Workload | None) -> bool:
+    """Tells whether an egress rule lets through to a declared target."""
+    if not has_port(rule, fact.port, fact.protocol):
         return False
     peers = items_at(rule, "to")
     if not peers:
@@ -166,7 +176,8 @@ def _lets_out(rule: Fields, fact: EgressFact, database: Workload | None) -> bool
     return any(_reaches(peer, fact, database) for _, peer in peers)
 
 
-def _has_port(rule: Fields, port: int, protocol: str) -> bool:
+def has_port(rule: Fields, port: int, protocol: str) -> bool:
+    """Tells whether a rule of a policy is for a port."""
     entries = items_at(rule, "ports")
     if not entries:
         return True
@@ -216,7 +227,7 @@ def _ingress(workload: Workload, collector: Workload, policies: list[KubernetesO
     about = max(policies, key=lambda policy: len(policy.items("spec", "ingress")))
     for policy in policies:
         for place, rule in policy.items("spec", "ingress"):
-            if _has_port(rule, port, "TCP") and (not own or _admits(rule, collector)):
+            if has_port(rule, port, "TCP") and (not own or _admits(rule, collector)):
                 return passed(policy.label, expected, "open", policy.where(*place))
     where: Place = ("spec", "ingress")
     return failed(about.label, expected, "no rule lets it in", about.where(*where))

@@ -165,7 +165,7 @@ def claims_kept(declaration: Declaration, evidence: Evidence) -> Iterator[Findin
     for claim in evidence.manifests.of("PersistentVolumeClaim") if evidence.manifests else []:
         options = as_text(claim.mapping("metadata", "annotations").get(_PRUNE))
         where = claim.where("metadata")
-        if claim.name not in used:
+        if claim.name not in used and claim.name != declaration.backup.claim:
             yield warned(claim.label, "used by a workload", "no workload mounts it", where)
         elif "Prune=false" not in options:
             yield warned(

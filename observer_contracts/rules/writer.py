@@ -108,6 +108,9 @@ def _may_write(declaration: Declaration, fact: VolumeFact, container: Container)
         return own or (main is not None and _repository(container) == _repository(main))
     if fact.workload != declaration.writer.workload:
         return False
+    if workload.name == declaration.writer.maintenance:
+        # A template for a person's hand; one that is scheduled would write unattended.
+        return own and workload.object.value("spec", "suspend") is True
     return own and (is_run(workload) or (main is not None and is_collector(declaration, main)))
 
 

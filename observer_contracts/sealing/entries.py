@@ -74,6 +74,8 @@ def entries(declaration: Declaration) -> tuple[Entry, ...]:
     described = {variable.name: variable.description for variable in variables(*GROUPS)}
     database = declaration.database
     fixed = {
+        # Dagster's chart has the same name in helm-values/, and reads it from no Secret (HLM-008).
+        "DB_USER": database.user,
         "POSTGRES_DB": database.name,
         "PGHOST": database.host,
         "PGPORT": str(database.port),

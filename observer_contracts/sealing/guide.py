@@ -5,7 +5,7 @@ Invariant: keys and commands come from the declaration, so that no guide can for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from observer_contracts.declaration.build import DAGSTER_KEYS
 from observer_contracts.declaration.facts import Declaration
@@ -60,7 +60,8 @@ def _with_the_tool(declaration: Declaration) -> list[str]:
         "## With `observer secrets`",
         "",
         "```sh",
-        f"kubeseal --controller-namespace {pods.namespace} --fetch-cert > cert.pem   # public: may be kept",
+        f"kubeseal --controller-namespace {pods.namespace} --controller-name {pods.service} \\",
+        "  --fetch-cert > cert.pem   # public: may be kept",
         f"(umask 077; observer secrets template > {_PLAIN_FILE})",
         f'"${{EDITOR:-vi}}" {_PLAIN_FILE}',
         f"observer secrets seal --cert cert.pem --values {_PLAIN_FILE} --output {_SEALED_FILE}",
@@ -84,7 +85,8 @@ def _with_the_tool(declaration: Declaration) -> list[str]:
 
 def _by_hand(declaration: Declaration, usual: Sequence[Entry]) -> list[str]:
     name, namespace = declaration.secret.name, declaration.namespace
-    literals = [f"  --from-literal={entry.key}={_literal(entry)} \\" for entry in usual]
+    fixed = {entry.key: entry.fixed for entry in usual if entry.fixed}
+    literals = [f"  --from-literal={entry.key}={_literal(entry, fixed)} \\" for entry in usual]
     return [
         "## By hand",
         "",
@@ -102,22 +104,22 @@ def _by_hand(declaration: Declaration, usual: Sequence[Entry]) -> list[str]:
     ]
 
 
-def _literal(entry: Entry) -> str:
-    if entry.fixed:
-        return entry.fixed
-    return f'"${entry.copy_of or entry.key}"'
+def _literal(entry: Entry, fixed: Mapping[str, str]) -> str:
+    """A copy of what the contract knows is that value: no variable of the shell has it."""
+    source = entry.copy_of or entry.key
+    return fixed.get(source, f'"${source}"')
 
 
 def _registry(declaration: Declaration) -> list[str]:
     return [
         "## The registry",
         "",
-        f"`{declaration.pull_secret.name}` is made by hand, once a namespace, with a token that may read "
-        "packages only:",
+        f"`{declaration.pull_secret.name}` is made by hand, once a namespace, with your name at GitHub and a "
+        "token that may read packages only, both in variables (`read -r GITHUB_USER`, `read -rs TOKEN`):",
         "",
         "```sh",
         f"kubectl create secret docker-registry {declaration.pull_secret.name} -n {declaration.namespace} "
-        '--docker-server=ghcr.io --docker-username="$USER" --docker-password="$TOKEN"',
+        '--docker-server=ghcr.io --docker-username="$GITHUB_USER" --docker-password="$TOKEN"',
         "```",
         "",
     ]

@@ -15,6 +15,7 @@ nothing of it from the node.
     inventory   what lies on the node and must leave
     plan        which of it has not left, and what is overdue; pure
     shipping    brings it there and reads it back
+    outcome     what the last runs have achieved, for the collector's metrics
     verifying   is everything still there, and whole?
     restoring   from the target alone to an empty node
     dumps       PostgreSQL

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from observer_core import logs
 from observer_core.backup import dump_policy
 from observer_core.backup.objects import Fault
+from observer_core.backup.outcome import note_dump
 from observer_core.backup.postgres_programs import Programs, find_programs
 from observer_core.backup.shipping import deliver
 from observer_core.backup.target import Target, blocks_of_object, digest, read_whole
@@ -116,6 +117,7 @@ def dump_databases(
                 first_error = first_error or error
                 continue
             made.append(one)
+            note_dump(paths, name, one.made_ns)
             removed += _remove_old(target, name, settings)
     if first_error is not None:
         raise first_error

@@ -93,17 +93,22 @@ class Ledger:
 
 
 def open_ledger(
-    paths: Paths, target: Target, *, new_id: Callable[[], str] = lambda: secrets.token_hex(8)
+    paths: Paths,
+    target: Target,
+    *,
+    existing: bool = False,
+    new_id: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> Ledger:
     """Opens the ledger of a target; of one that is new to this node, its catalogue is taken over.
 
     Args:
         paths: The layout.
         target: The target.
+        existing: Something must have been there before: who reads a backup never begins one.
         new_id: Makes a name that nobody else has.
 
     Raises:
-        BackupTargetError: It does not answer, or is not the one that files have left for.
+        BackupTargetError: It does not answer, is not the one that files have left for, or is none at all.
     """
     bound, found = _read_binding(paths), _read_marker(target)
     if found is None:
@@ -112,6 +117,11 @@ def open_ledger(
                 f"{target.name} has no {_MARKER}, but files have left for it: it is not mounted, or emptied.",
                 remedy=f"Mount it. If it was emptied on purpose, remove {paths.backup / _MARKER}; "
                 "everything on the node then leaves anew.",
+            )
+        if existing:
+            raise BackupTargetError(
+                f"{target.name} is no backup of Observer: it has no {_MARKER}.",
+                remedy="Correct OBSERVER_BACKUP_TARGET (bucket, prefix or folder), or mount the volume.",
             )
         found = new_id()
         marker = {

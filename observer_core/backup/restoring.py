@@ -62,13 +62,15 @@ def restore_files(paths: Paths, target: Target, *, since: date | None = None) ->
         since: Leaves out what belongs to an earlier day.
 
     Raises:
-        BackupTargetError: The target does not answer; what was restored until then stays.
+        BackupTargetError: The target is no backup, or does not answer; what was restored until then stays.
     """
     done = Restoration()
     with exclusive(paths.backup_lock):
-        ledger = open_ledger(paths, target)
+        ledger = open_ledger(paths, target, existing=True)
         wanted, unclear = _with_uncatalogued(ledger.left, target)
         done.faults += unclear
+        if not wanted and not unclear:
+            done.faults.append(Fault("files", "there is none: no file has ever left for this target"))
         chosen = [one for one in wanted if since is None or (day := day_in(one.path)) is None or day >= since]
         vouching = {path: members for path, members in _vouched(chosen).items() if members}
         whole = {one.path for one in chosen if one.path not in vouching and _bring(paths, target, one, done)}

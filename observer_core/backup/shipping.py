@@ -19,11 +19,12 @@ from observer_core.backup import plan
 from observer_core.backup.inventory import Inventory, take_inventory
 from observer_core.backup.ledger import Ledger, open_ledger
 from observer_core.backup.objects import Candidate, Fault, Kind, Shipped, key_of
+from observer_core.backup.outcome import note_shipment
 from observer_core.backup.target import Target, blocks_of_source, digest, stored_digest
 from observer_core.clock import Clock
 from observer_core.errors import BackupTargetError, StorageError
 from observer_core.journal.content import open_content
-from observer_core.journal.segment import FINAL_SUFFIX
+from observer_core.journal.segment import FINAL_SUFFIX, MANIFEST_SUFFIX
 from observer_core.lake.storage import exclusive
 from observer_core.settings.paths import Paths
 
@@ -75,6 +76,7 @@ def ship(paths: Paths, target: Target, clock: Clock) -> Shipment:
         finally:
             run.enter()
         ledger.publish(target)
+        note_shipment(paths, shipped_ns=clock.now_ns(), sealed_ns=_newest_seal(ledger))
     faults = tuple(sorted((*inventory.faults, *run.faults)))
     _log.info(
         "backup.shipped",
@@ -87,6 +89,12 @@ def ship(paths: Paths, target: Target, clock: Clock) -> Shipment:
     for fault in faults:
         _log.error("backup.fault", path=fault.path, problem=fault.problem)
     return Shipment(target.name, run.sent, run.found, run.bytes, faults, len(inventory.candidates))
+
+
+def _newest_seal(ledger: Ledger) -> int:
+    """Returns when the newest segment that has left was sealed: its manifest was written then."""
+    sealed = (one.modified_ns for one in ledger.left.values() if one.path.endswith(MANIFEST_SUFFIX))
+    return max(sealed, default=0)
 
 
 class _Run:

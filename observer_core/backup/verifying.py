@@ -43,15 +43,18 @@ def verify(paths: Paths, target: Target, *, thorough: bool) -> Verification:
         thorough: Read every object; else names and sizes only.
 
     Raises:
-        BackupTargetError: The target does not answer.
+        BackupTargetError: The target does not answer, or is no backup.
     """
-    ledger = open_ledger(paths, target)
-    expected = {entry.key: (entry.sha256, entry.bytes) for entry in ledger.entries}
     dumps, faults = stored_dumps(target)
+    # A dump may have arrived before the first shipment, which makes the target's own file.
+    ledger = open_ledger(paths, target, existing=not dumps and not faults)
+    expected = {entry.key: (entry.sha256, entry.bytes) for entry in ledger.entries}
     expected |= {dump.key: (dump.sha256, dump.bytes) for dump in dumps}
     faults += [Fault(key, problem) for key, problem in _problems(target, expected, thorough=thorough)]
     if ledger.damaged_lines:
         faults.append(Fault("catalogue", f"{ledger.damaged_lines} lines cannot be read"))
+    if not expected:
+        faults.append(Fault("catalogue", "it names no object: nothing has ever left for this target"))
     return Verification(
         len(expected), sum(size for _, size in expected.values()), thorough, tuple(sorted(faults))
     )

@@ -13,11 +13,23 @@ from dagster._utils.schedules import cron_string_iterator
 from dagster_chart import Release, code_objects, merged, system_objects
 from renderings import DEPLOY, ROOT, Rendering
 
+from observer_contracts.evidence import kustomize
 from observer_core.clock import KST
 from observer_core.market.calendar import MarketCalendar
 
 FOLDER = DEPLOY / "argocd"
 CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+# What controllers make of a kind: Argo CD hides what its project does not name, pods included.
+MADE_OF = {
+    ("apps", "Deployment"): {("apps", "ReplicaSet"), ("", "Pod")},
+    ("apps", "StatefulSet"): {("apps", "ControllerRevision"), ("", "Pod")},
+    ("batch", "CronJob"): {("batch", "Job"), ("", "Pod")},
+    ("", "Service"): {("discovery.k8s.io", "EndpointSlice")},
+}
+
+
+APPLICATIONS = ("observer", "postgres", "dagster", "dagster-code")
+NAMESPACES = {"": "observer-prod", "-staging": "observer-staging"}
 
 
 def _documents(*names: str) -> list[dict[str, Any]]:
@@ -35,8 +47,10 @@ def project() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def applications() -> dict[str, dict[str, Any]]:
     """The applications' specifications by name."""
-    names = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != "project.yaml")
+    paths = [path for path in FOLDER.rglob("*.yaml") if path.name != "project.yaml"]
+    names = sorted(str(path.relative_to(FOLDER)) for path in paths)
     found = {document["metadata"]["name"]: document for document in _documents(*names)}
+    assert len(found) == len(paths)
     assert {document["kind"] for document in found.values()} == {"Application"}
     # A finalizer would delete what runs together with the Application.
     assert [name for name, document in found.items() if document["metadata"].get("finalizers")] == []
@@ -49,6 +63,9 @@ def rendered(renderings: list[Rendering]) -> set[tuple[str, str]]:
     documents = [document for rendering in renderings for document in rendering.documents]
     values = ROOT / "helm-values"
     documents += system_objects(merged(values / "dagster.yaml"), Release("dagster"))
+    documents += system_objects(
+        merged(values / "dagster.yaml", values / "dagster-staging.yaml"), Release("dagster")
+    )
     documents += code_objects(merged(values / "dagster-code.yaml"), Release("dagster-code"))
     return {(_group(document["apiVersion"]), document["kind"]) for document in documents}
 
@@ -66,30 +83,98 @@ def test_every_kind_is_allowed_and_no_other_one(
         for scope in ("cluster", "namespace")
     }
     assert allowed["cluster"] == {pair for pair in rendered if pair[1] in CLUSTER_WIDE}
-    assert allowed["namespace"] == {pair for pair in rendered if pair[1] not in CLUSTER_WIDE}
+    own = {pair for pair in rendered if pair[1] not in CLUSTER_WIDE}
+    assert allowed["namespace"] == own | {pair for kind in own for pair in MADE_OF.get(kind, set())}
 
 
 def test_the_applications_are_those_of_the_project(
     project: dict[str, Any], applications: dict[str, dict[str, Any]]
 ) -> None:
-    """One for collector and database, one for Dagster, one for its code; each from an allowed source."""
-    assert set(applications) == {"observer", "dagster", "dagster-code"}
-    (destination,) = project["destinations"]
-    for specification in applications.values():
+    """Collector, database, Dagster and its code, in production and staging; each from an allowed source."""
+    assert set(applications) == {f"{name}{stage}" for name in APPLICATIONS for stage in NAMESPACES}
+    for name, specification in applications.items():
+        stage = "-staging" if name.endswith("-staging") else ""
         assert specification["project"] == "observer"
-        assert specification["destination"] == destination
+        assert specification["destination"]["namespace"] == NAMESPACES[stage]
+        assert specification["destination"] in project["destinations"]
         sources = specification.get("sources") or [specification["source"]]
         assert {source["repoURL"] for source in sources} <= set(project["sourceRepos"])
         assert all(re.fullmatch(r"main|\d+\.\d+\.\d+", source["targetRevision"]) for source in sources)
+    assert {found["namespace"] for found in project["destinations"]} == set(NAMESPACES.values())
+
+
+def test_staging_differs_in_names_and_in_its_own_values(applications: dict[str, dict[str, Any]]) -> None:
+    """What is tried out there is what production gets: same charts, same options, same protection."""
+    for name in APPLICATIONS:
+        production, staging = applications[name], applications[f"{name}-staging"]
+        assert staging["syncPolicy"] == production["syncPolicy"]
+        if "source" in production:
+            path = production["source"]["path"].replace("/production/", "/staging/")
+            assert staging["source"] == production["source"] | {"path": path}
+            continue
+        (chart, values), (own, own_values) = production["sources"], staging["sources"]
+        assert own_values == values
+        assert own["helm"]["valueFiles"][: len(chart["helm"]["valueFiles"])] == chart["helm"]["valueFiles"]
+        different = {"helm": {k: v for k, v in own["helm"].items() if k not in ("valueFiles", "parameters")}}
+        assert own | different == chart | {
+            "helm": {k: v for k, v in chart["helm"].items() if k != "valueFiles"}
+        }
+
+
+@pytest.mark.parametrize("stage", NAMESPACES)
+def test_each_object_belongs_to_one_application(applications: dict[str, dict[str, Any]], stage: str) -> None:
+    """Observer and postgres apply the rendering that is verified: all of it, and nothing twice."""
+    halves = [
+        _rendered(ROOT / applications[f"{name}{stage}"]["source"]["path"])
+        for name in ("observer", "postgres")
+    ]
+    overlay = DEPLOY / "overlays" / ("staging" if stage else "production")
+    assert halves[0].keys() & halves[1].keys() == set()
+    assert halves[0] | halves[1] == _rendered(overlay)
+    # The database can be seen, held and set back alone; what both need is in the one that comes first.
+    kinds = {(kind, name.partition("-bc")[0]) for kind, name in halves[1]}
+    assert {
+        ("StatefulSet", "postgres"),
+        ("PersistentVolumeClaim", "observer-db-pvc"),
+        ("NetworkPolicy", "postgres"),
+    } <= kinds
+    assert all("postgres" in name or name == "observer-db-pvc" for _, name in halves[1])
+    assert not [name for _, name in halves[0] if "postgres" in name or name == "observer-db-pvc"]
+    assert {("Namespace", NAMESPACES[stage]), ("SealedSecret", "observer-secrets")} <= halves[0].keys()
+
+
+def _rendered(folder: Path) -> dict[tuple[str, str], Any]:
+    text = kustomize.render(folder, kustomize.read_sources(folder))
+    documents = list(yaml.safe_load_all(text))
+    found = {(document["kind"], document["metadata"]["name"]): document for document in documents}
+    assert len(found) == len(documents)
+    return found
+
+
+def test_the_applications_come_in_their_order() -> None:
+    """Where waves order them: Secret and policies, database, Dagster, its code."""
+    waves = {}
+    for path in FOLDER.rglob("*.yaml"):
+        for document in _documents(str(path.relative_to(FOLDER))):
+            if document["kind"] == "Application":
+                annotations = document["metadata"]["annotations"]
+                waves[document["metadata"]["name"]] = int(annotations["argocd.argoproj.io/sync-wave"])
+    for stage in NAMESPACES:
+        assert sorted((f"{name}{stage}" for name in APPLICATIONS), key=waves.__getitem__) == [
+            f"{name}{stage}" for name in APPLICATIONS
+        ]
 
 
 def test_paths_and_value_files_are_in_this_repository(applications: dict[str, dict[str, Any]]) -> None:
     """What Argo CD reads is there, and the chart's version is that of the installed Dagster."""
-    assert (ROOT / applications["observer"]["source"]["path"] / "kustomization.yaml").is_file()
     pinned = re.search(r'"dagster==([\d.]+)"', (ROOT / "pyproject.toml").read_text())
     assert pinned
-    for name in ("dagster", "dagster-code"):
-        chart, values = applications[name]["sources"]
+    for application, specification in applications.items():
+        name = application.removesuffix("-staging")
+        if "source" in specification:
+            assert (ROOT / specification["source"]["path"] / "kustomization.yaml").is_file()
+            continue
+        chart, values = specification["sources"]
         assert (chart["targetRevision"], chart["helm"]["releaseName"]) == (pinned[1], name)
         assert values["ref"] == "values"
         for file in chart["helm"]["valueFiles"]:
@@ -185,7 +270,7 @@ def test_the_zone_matters(project: dict[str, Any]) -> None:
 
 def test_the_manifests_are_plain_files() -> None:
     """`kubectl apply -f deploy/argocd` takes all of them, each in Argo CD's own namespace."""
-    files = sorted(Path(FOLDER).iterdir())
+    files = sorted(file for file in FOLDER.rglob("*") if file.is_file())
     assert all(file.suffix == ".yaml" for file in files)
-    for document in _documents(*(file.name for file in files)):
+    for document in _documents(*(str(file.relative_to(FOLDER)) for file in files)):
         assert document["metadata"]["namespace"] == "argocd"

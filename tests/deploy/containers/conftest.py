@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -126,8 +127,8 @@ def _observer_image(engine: Engine, image: str, base_image: str, folder: Path) -
         command, cwd=ROOT, env=engine.environment, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    repository = "observer" if image == "collector" else f"observer-{image}"
-    return f"ghcr.io/observer/{repository}:test-{architecture}"
+    (name,) = re.findall(r"^images: (\S+:test-\S+)$", done.stdout, re.MULTILINE)
+    return str(name)
 
 
 def _postgres_image(engine: Engine, base_image: str) -> str:

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SYSTEM, CODE = Release("dagster"), Release("dagster-code")
 Object = dict[str, Any]
 JOBS = ("refresh_reference", "compact_hours", "close_day", "verify_contracts")
+BACKUP_JOBS = ("ship_backup", "dump_databases", "apply_retention", "close_day")
+BACKUP_VALUES = ROOT / "deploy/components/backup-volume/dagster-values.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +59,20 @@ def jobs(
     configuration: Object, chart_objects: list[Object], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Object]:
     """The Job of a run of each job, as the launcher of the configuration posts it."""
-    folder = tmp_path_factory.mktemp("jobs")
+    return _launched(configuration, chart_objects, JOBS, tmp_path_factory.mktemp("jobs"))
+
+
+@pytest.fixture(scope="session")
+def backup_jobs(tmp_path_factory: pytest.TempPathFactory, chart_objects: list[Object]) -> dict[str, Object]:
+    """The Jobs of runs with the values of the component backup-volume."""
+    values = merged(ROOT / "helm-values/dagster.yaml", BACKUP_VALUES)
+    configuration = instance_configuration(values, SYSTEM)
+    return _launched(configuration, chart_objects, BACKUP_JOBS, tmp_path_factory.mktemp("backup-jobs"))
+
+
+def _launched(
+    configuration: Object, chart_objects: list[Object], names: tuple[str, ...], folder: Path
+) -> dict[str, Object]:
     cluster = Cluster({})
     cluster.install()
     [code] = [
@@ -76,7 +91,7 @@ def jobs(
             for name, value in environment.items():
                 patch.setenv(name, value)
             definitions = build_defs(clock="real")
-            for name in JOBS:
+            for name in names:
                 run = _run_of(instance, definitions.resolve_job_def(name), image)
                 instance.launch_run(run.run_id, workspace=None)
                 made[name] = cluster.of("Job", f"dagster-run-{run.run_id}")

@@ -103,6 +103,20 @@ def test_the_development_values_make_a_configuration_too(tmp_path):
     assert "image_pull_secrets" not in config["run_launcher"]["config"]
 
 
+def test_staging_is_production_with_one_run_at_a_time(configuration, tmp_path):
+    """What differs of the instance is what the node has to share, and nothing else."""
+    values = merged(ROOT / "helm-values/dagster.yaml", ROOT / "helm-values/dagster-staging.yaml")
+    staging = instance_configuration(values, Release("dagster"))
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(staging))
+    assert dagster_instance_config(str(tmp_path))[0]["concurrency"]["runs"]["max_concurrent_runs"] == 1
+    staging["concurrency"]["runs"]["max_concurrent_runs"] = 2
+    resources = staging["run_launcher"]["config"].pop("resources")
+    assert resources["requests"] == {"cpu": "10m", "memory": "256Mi", "ephemeral-storage": "64Mi"}
+    expected = copy.deepcopy(configuration)
+    del expected["run_launcher"]["config"]["resources"]
+    assert staging == expected
+
+
 @pytest.mark.parametrize("name", ["dagster-webserver", "dagster-webserver-read-only", "dagster-daemon"])
 def test_the_workspace_leads_to_the_code_locations_service(chart_objects, name):
     """Host and port are those of the Service that the other release makes."""

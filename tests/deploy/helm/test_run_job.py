@@ -10,8 +10,10 @@ from observer_contracts.declaration.build import declare
 from observer_contracts.engine import Verification, verify
 from observer_contracts.evidence.manifests import read_manifests
 from observer_contracts.model import Status
+from observer_core.settings import BackupSettings
 
 JOBS = ("refresh_reference", "compact_hours", "close_day", "verify_contracts")
+BACKUP_JOBS = ("ship_backup", "dump_databases", "apply_retention", "close_day")
 # What a run has and the collector has not: Dagster's own, and the cache of libraries.
 _DAGSTERS_OWN = {
     "DAGSTER_HOME", "DAGSTER_PG_PASSWORD", "DAGSTER_RUN_JOB_NAME", "DAGSTER_K8S_INSTANCE_CONFIG_MAP",
@@ -75,10 +77,15 @@ def test_a_run_is_the_collectors_user_with_an_account_without_rights(jobs, colle
     assert spec["serviceAccountName"] not in bound
 
 
-def test_a_job_runs_once_with_the_code_locations_image_and_is_cleared_away(jobs):
+def test_a_job_runs_once_with_the_code_locations_image_and_is_cleared_away(jobs, chart_objects):
+    [code] = [
+        one["spec"]["template"]["spec"]["containers"][0]
+        for one in chart_objects
+        if one["kind"] == "Deployment" and one["metadata"]["name"].endswith("-observer-pipeline")
+    ]
     job = jobs["refresh_reference"]
     spec = job["spec"]["template"]["spec"]
-    assert spec["containers"][0]["image"] == "ghcr.io/observer/observer-pipeline:build-20260205-142425"
+    assert spec["containers"][0]["image"] == code["image"]
     assert spec["containers"][0]["args"][:3] == ["dagster", "api", "execute_run"]
     assert "command" not in spec["containers"][0]
     assert spec["restartPolicy"] == "Never"
@@ -119,6 +126,50 @@ def test_the_contracts_hold_for_jobs_and_charts_alike(jobs, deployed, chart_obje
     assert wrong == set()
     asked = {one.rule.id for one in about_dagster}
     assert {"RUN-001", "PSS-001", "RES-001", "SEC-001", "ENV-001", "VOL-002"} <= asked
+
+
+@pytest.mark.parametrize("name", BACKUP_JOBS)
+def test_a_run_finds_the_backups_volume_beside_its_own(name, jobs, backup_jobs):
+    """The launcher adds volume and mount to its lists; environment and memory of the job stay."""
+    given, without = (
+        backup_jobs[name]["spec"]["template"]["spec"],
+        jobs["close_day"]["spec"]["template"]["spec"],
+    )
+    claims = [
+        (one["name"], one["persistentVolumeClaim"]["claimName"])
+        for one in given["volumes"] if one not in without["volumes"]
+    ]  # fmt: skip
+    assert claims == [("observer-backup", declare().backup.claim)]
+    [run], [plain] = given["containers"], without["containers"]
+    added = [one for one in run["volumeMounts"] if one not in plain["volumeMounts"]]
+    assert added == [{"name": "observer-backup", "mountPath": "/backup"}]
+    assert len(run["volumeMounts"]) == len(plain["volumeMounts"]) + 1
+    changing = {"DAGSTER_RUN_JOB_NAME"}
+    assert _named(run, changing) == _named(plain, changing)
+    if name == "close_day":
+        assert run["resources"] == plain["resources"]
+
+
+def _named(container, without):
+    return [one for one in container["env"] if one["name"] not in without]
+
+
+def test_a_run_has_target_and_keys_of_a_bucket(jobs, deployed, chart_objects):
+    """ConfigMap and Secret reach the run as they are, whatever keys an operator adds."""
+    target = {"OBSERVER_BACKUP_TARGET": "s3://bucket/prefix"}
+    given = [
+        one | {"data": one["data"] | target} if one["metadata"]["name"] == "observer-environment" else one
+        for one in deployed
+    ]
+    keys = {"OBSERVER_BACKUP_ACCESS_KEY": "YQ==", "OBSERVER_BACKUP_SECRET_KEY": "Yg=="}
+    data = {"DB_PASSWORD": "c2VjcmV0", "postgresql-password": "c2VjcmV0"} | keys
+    secret = {"kind": "Secret", "metadata": {"name": "observer-secrets"}, "data": data}
+    facts = {"metadata": {"name": "pod", "namespace": "observer-prod"}, "spec": {}, "status": {}}
+    [run] = jobs["close_day"]["spec"]["template"]["spec"]["containers"]
+    found = effective_environment(run, facts, Objects([*given, *chart_objects, secret]))
+    settings = BackupSettings.load(found)
+    assert settings.target == "s3://bucket/prefix"
+    assert (settings.access_key.get_secret_value(), settings.secret_key.get_secret_value()) == ("a", "b")
 
 
 def _verified(documents, folder: Path):

@@ -2,23 +2,30 @@
 remedy.
 """
 
+import io
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from renderings import render
 
 from observer_contracts.catalogue import BY_ID
 from observer_contracts.declaration.build import declare
 from observer_contracts.engine import Verification, verify
+from observer_contracts.evidence.manifests import read_manifests
 from observer_contracts.helm.charts import load_tables
 from observer_contracts.helm.values import read_values
 from observer_contracts.model import Result, Status
 
 ROOT = Path(__file__).resolve().parents[3]
-SYSTEM, CODE, DEVELOPMENT = (
-    ROOT / "helm-values" / name for name in ("dagster.yaml", "dagster-code.yaml", "dagster-dev.yaml")
+SYSTEM, CODE, DEVELOPMENT, STAGING = (
+    ROOT / "helm-values" / name
+    for name in ("dagster.yaml", "dagster-code.yaml", "dagster-dev.yaml", "dagster-staging.yaml")
 )
+SIDECAR = ROOT / "deploy/components/collector-sidecar/dagster-values.yaml"
+# What was promoted last.
+IMAGE: dict[str, str] = yaml.safe_load(SYSTEM.read_text())["dagsterWebserver"]["image"]
 
 
 def judged(*files: Path) -> list[Result]:
@@ -31,7 +38,9 @@ def broken(results: list[Result]) -> list[Result]:
 
 
 @pytest.mark.parametrize(
-    "files", [(SYSTEM, CODE), (SYSTEM,), (CODE,), (SYSTEM, DEVELOPMENT)], ids=lambda files: files[-1].stem
+    "files",
+    [(SYSTEM, CODE), (SYSTEM,), (CODE,), (SYSTEM, DEVELOPMENT), (SYSTEM, STAGING)],
+    ids=lambda files: files[-1].stem,
 )
 def test_the_repositorys_values_are_clean(files: tuple[Path, ...]) -> None:
     results = judged(*files)
@@ -41,8 +50,9 @@ def test_the_repositorys_values_are_clean(files: tuple[Path, ...]) -> None:
 
 
 def test_every_rule_about_values_answers() -> None:
+    """Those about the charts, and the one about the node, which speaks of runs and code location too."""
     rules = {name for name in BY_ID if name.startswith("HLM-")}
-    assert {result.rule.id for result in judged(SYSTEM, CODE)} == rules
+    assert {result.rule.id for result in judged(SYSTEM, CODE)} == rules | {"VOL-009"}
     assert len(rules) == 11
 
 
@@ -116,7 +126,7 @@ _SPOILED = {
         "`postgresScheme`",
         "postgresqlScheme",
     ),
-    "a field of the image": ("    tag: build", "    version: build", "HLM-002", "`version`", ""),
+    "a field of the image": ("    tag: ", "    version: ", "HLM-002", "`version`", ""),
     "the account of the whole chart": (
         "  name: dagster\nrbac",
         "  serviceAccountName: dagster\nrbac",
@@ -265,13 +275,13 @@ _SPOILED = {
         "",
     ),
     "another image": (
-        "repository: ghcr.io/observer/observer-pipeline",
+        f"repository: {IMAGE['repository']}",
         "repository: docker.io/dagster/dagster-celery-k8s",
         "HLM-007",
         "dagster-celery-k8s",
         "",
     ),
-    "a moving tag": ("tag: build-20260205-142425", "tag: latest", "HLM-007", "latest", ""),
+    "a moving tag": (f"tag: {IMAGE['tag']}", "tag: latest", "HLM-007", "latest", ""),
     "an init container of the chart's": (
         "  heartbeatTolerance: 300\n  logFormat: json\n  checkDbReadyInitContainer: false\n",
         "  heartbeatTolerance: 300\n  logFormat: json\n",
@@ -285,6 +295,13 @@ _SPOILED = {
         "postgresql:\n  enabled: true",
         "HLM-008",
         "`True`",
+        "",
+    ),
+    "another role than the Secret's": (
+        "postgresqlUsername: observer",
+        "postgresqlUsername: platform",
+        "HLM-008",
+        "`platform`",
         "",
     ),
     "our own database": (
@@ -443,15 +460,10 @@ def test_what_is_spoiled_in_the_code_locations_values_is_found(case: str, tmp_pa
     assert any(observed in one.finding.observed and remedy in one.remedy for one in found), found
 
 
-_IMAGE_OF_RUNS = {"repository": "ghcr.io/observer/observer-pipeline", "tag": "build-1", "pullPolicy": "Never"}
-
-
 def test_an_image_of_runs_is_pointless_beside_a_code_location_of_the_charts(tmp_path: Path) -> None:
     """A code location of our own make (deploy/components/collector-sidecar) tells runs no image."""
     more = tmp_path / "image.yaml"
-    more.write_text(
-        yaml.safe_dump({"runLauncher": {"config": {"k8sRunLauncher": {"image": _IMAGE_OF_RUNS}}}})
-    )
+    more.write_text(yaml.safe_dump({"runLauncher": {"config": {"k8sRunLauncher": {"image": IMAGE}}}}))
     assert broken(judged(SYSTEM, more)) == []
     [found] = broken(judged(SYSTEM, more, CODE))
     assert found.rule.id == "HLM-004"
@@ -459,13 +471,47 @@ def test_an_image_of_runs_is_pointless_beside_a_code_location_of_the_charts(tmp_
 
 
 def test_the_sidecars_values_are_clean() -> None:
-    assert broken(judged(SYSTEM, ROOT / "deploy/components/collector-sidecar/dagster-values.yaml")) == []
+    assert broken(judged(SYSTEM, SIDECAR)) == []
+
+
+def test_runs_have_the_tag_of_the_webserver_where_the_values_name_it(tmp_path: Path) -> None:
+    """A promotion that forgets the component's values leaves runs at the old commit."""
+    older = tmp_path / "dagster-values.yaml"
+    older.write_text(SIDECAR.read_text().replace(f"tag: {IMAGE['tag']}", "tag: build-20250101-000000"))
+    [found] = broken(judged(SYSTEM, older))
+    assert found.rule.id == "HLM-007"
+    assert "runLauncher.config.k8sRunLauncher.image: `build-20250101-000000`" in found.finding.observed
+
+
+def test_runs_have_the_tag_of_the_code_location_in_the_collectors_pod(tmp_path: Path) -> None:
+    """The component's container comes from the overlay, the image of runs from the values: compared."""
+    rendering = render(tmp_path, "production", ("collector-sidecar",))
+    values = read_values([str(SYSTEM), str(SIDECAR)])
+
+    def verified(text: str) -> list[Result]:
+        file = tmp_path / "rendered.yaml"
+        file.write_text(text)
+        given = Verification(
+            declare(), manifests=read_manifests([str(file)], io.BytesIO()), values=values, only=("HLM-007",)
+        )
+        return broken(verify(given))
+
+    assert verified(rendering.text) == []
+    image = f"{IMAGE['repository']}:{IMAGE['tag']}"
+    assert image in rendering.text
+    [found] = verified(rendering.text.replace(image, f"{IMAGE['repository']}:build-20250101-000000"))
+    assert found.rule.id == "HLM-007"
+    assert "code-location: `build-20250101-000000`" in found.finding.observed
+
+
+def test_the_values_of_the_backups_volume_are_clean() -> None:
+    assert broken(judged(SYSTEM, CODE, ROOT / "deploy/components/backup-volume/dagster-values.yaml")) == []
 
 
 def test_one_version_everywhere(tmp_path: Path) -> None:
     """Webserver and code location of different versions do not understand each other."""
     other = tmp_path / "code.yaml"
-    other.write_text(CODE.read_text().replace("build-20260205-142425", "build-20260206-090000"))
+    other.write_text(CODE.read_text().replace(f"tag: {IMAGE['tag']}", "tag: build-20260206-090000"))
     found = [one for one in broken(judged(SYSTEM, other)) if one.rule.id == "HLM-007"]
     assert len(found) == 1
     assert "build-20260206-090000" in found[0].finding.observed

@@ -1,5 +1,7 @@
 """The workflows: what they may do, what they run, and in which order."""
 
+import ast
+import fnmatch
 import re
 import subprocess
 import sys
@@ -44,7 +46,7 @@ def test_rights_are_the_least(path: Path) -> None:
         name: sorted(right for right, level in job.get("permissions", {}).items() if level == "write")
         for name, job in workflow["jobs"].items()
     }
-    expected = {"publish": ["packages"], "promote": ["contents", "pull-requests"]}
+    expected = {"publish": ["packages"], "promote": ["actions", "contents", "pull-requests"]}
     assert {name: rights for name, rights in writing.items() if rights} == (
         expected if path.name == "images.yml" else {}
     )
@@ -87,6 +89,68 @@ def test_nothing_is_promoted_before_the_window_was_asked(images: dict[str, Any])
     asked = next(n for n, script in enumerate(scripts) if "tools/deployment_window.py" in script)
     changed = next(n for n, script in enumerate(scripts) if "tools/promote.py" in script)
     assert asked < changed
+
+
+def test_what_sets_up_has_the_python_that_it_needs() -> None:
+    """`tools/setup` wants 3.11, which Ubuntu 24.04 has not; sudo forgets the one that an action brought."""
+    found = 0
+    for path in WORKFLOWS:
+        for name, job in read(path)["jobs"].items():
+            scripts = [step.get("run", "") for step in steps(job)]
+            needs = [n for n, script in enumerate(scripts) if re.search(r"\bmake |\.venv/|\.ci/run", script)]
+            if not needs:
+                continue
+            found += 1
+            assert not [script for script in scripts if "sudo" in script], name
+            if "container" in job:
+                assert re.fullmatch(
+                    r"docker\.io/library/debian:bookworm-\d{8}-slim", job["container"]["image"]
+                )
+                before = " ".join(scripts[: needs[0]])
+                assert ".ci/run" in scripts[needs[0]] or "python3-venv" in before, name
+            else:
+                brought = [n for n, step in enumerate(steps(job)) if "setup-python" in step.get("uses", "")]
+                assert brought, name
+                assert brought[0] < needs[0]
+                assert steps(job)[brought[0]]["with"]["python-version"] == "3.11"
+    assert found == 3
+
+
+def test_no_workflow_ends_the_tests_of_another() -> None:
+    """A push to main runs `test.yml` by itself and within `images.yml`: in different groups."""
+    concurrency = read(ROOT / ".github/workflows/test.yml")["concurrency"]
+    assert concurrency["cancel-in-progress"] is True
+    assert "${{ github.workflow }}" in concurrency["group"]
+    assert "${{ github.ref }}" in concurrency["group"]
+
+
+def _promoted_files() -> list[str]:
+    """Returns the files that differ after promotions in a copy."""
+    program = (ROOT / "tools/promote.py").read_text()
+    values = re.search(r"^VALUES = (\{.*?^\})", program, re.MULTILINE | re.DOTALL)
+    assert values is not None
+    written: dict[str, tuple[str, ...]] = ast.literal_eval(values[1])
+    overlays = [f"deploy/overlays/{overlay}/kustomization.yaml" for overlay in written]
+    return [*overlays, *(name for names in written.values() for name in names)]
+
+
+def test_the_merge_of_a_promotion_builds_nothing() -> None:
+    """Else it would propose the next promotion, and that one the next."""
+    # YAML 1.1 reads the key `on` as a truth value.
+    ignored = read(ROOT / ".github/workflows/images.yml")[True]["push"]["paths-ignore"]
+    files = _promoted_files()
+    assert len(files) == 7
+    for name in files:
+        assert (ROOT / name).is_file()
+        assert any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored), name
+
+
+def test_the_pull_request_of_a_promotion_is_tested(images: dict[str, Any]) -> None:
+    """GITHUB_TOKEN starts no workflow by opening one: the gate is started by name, where the branch is."""
+    assert "workflow_dispatch" in read(ROOT / ".github/workflows/test.yml")[True]
+    (script,) = [step["run"] for step in steps(images["promote"]) if "gh pr create" in step.get("run", "")]
+    assert 'gh workflow run test.yml --ref "promote-$TAG"' in script.partition("gh pr create")[2]
+    assert images["promote"]["permissions"]["actions"] == "write"
 
 
 def test_every_file_and_target_that_a_workflow_names_is_there() -> None:

@@ -46,7 +46,8 @@ OVERLAY = ROOT / "deploy/overlays/production"
 NAMESPACE = "observer-prod"
 DAY = "2026-09-15"
 SYSTEM, CODE = Release("dagster"), Release("dagster-code")
-IMAGE = "ghcr.io/observer/observer-pipeline:build-20260205-142425"
+_CODE_IMAGE = merged(ROOT / "helm-values/dagster-code.yaml", defaults={})["deployments"][0]["image"]
+IMAGE = f"{_CODE_IMAGE['repository']}:{_CODE_IMAGE['tag']}"
 _SECONDS = 90.0
 _LOG = logging.getLogger("test.run_monitoring")
 

@@ -17,8 +17,8 @@ from observer_contracts.model import Status
 
 # Kinds of operators that bring their own schema; the rules about them are ours and the operators' tools'.
 CUSTOM = {"SealedSecret", "ServiceMonitor", "PodMonitor", "PrometheusRule", "Probe"}
-# What every rendering of the repository says of itself, until somebody seals values of his own.
-KNOWN_WARNINGS = {"SEC-006", "ENV-002"}
+# What every rendering of the repository says of itself, until somebody seals values and names a backup.
+KNOWN_WARNINGS = {"SEC-006", "ENV-002", "BAK-001"}
 # A K3s of one's own has a node of any name, so that a label of its owner's takes the name's place.
 KNOWN_WARNINGS_OF = {"local-k3s": {"VOL-004"}}
 

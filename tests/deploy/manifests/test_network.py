@@ -5,13 +5,17 @@ direction is open in it; a pod that policies select is open to the union of thei
 """
 
 import ipaddress
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+import yaml
 from dagster_chart import Release, code_objects, merged, system_objects
 from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
 from renderings import ROOT, Rendering
+
+from observer_contracts.declaration.dagster import CODE_PORT, PODS
 
 Labels = dict[str, str]
 
@@ -133,8 +137,9 @@ def _run_labels() -> Labels:
     return dict(job.spec.template.metadata.labels)
 
 
-def _peers() -> dict[str, Peer]:
+def _peers(production: Rendering) -> dict[str, Peer]:
     dagster = _dagster_pods()
+    maintenance = dict(production.pods())["observer-maintenance"]["metadata"]["labels"]
     own = {
         "collector": Peer("collector", {"app": "observer"}, NAMESPACE, ports={"http": 8000}),
         "database": Peer("database", {"app": "postgres"}, NAMESPACE, ports={"postgres": 5432}),
@@ -145,6 +150,7 @@ def _peers() -> dict[str, Peer]:
         "daemon": Peer("daemon", dagster["dagster-daemon"], NAMESPACE),
         "code": Peer("code", dagster["user-deployments"], NAMESPACE, ports={"grpc": 3030}),
         "run": Peer("run", _run_labels(), NAMESPACE),
+        "maintenance": Peer("maintenance", maintenance, NAMESPACE),
         "stranger": Peer("stranger", {"app": "something-new"}, NAMESPACE),
     }
     others = {
@@ -171,7 +177,8 @@ code        database   5432     run         database   5432    run         dns  
 webserver   code       3030     read-only   code       3030    daemon      code       3030
 webserver   node       6443     daemon      node       6443
 run         broker     9443     run         broker     29443   run         broker     443
-code        broker     443
+code        broker     443      maintenance dns        53/UDP  maintenance dns        53
+maintenance database   5432     maintenance broker     443
 """
 SHUT = """
 stranger    dns        53/UDP   stranger    database   5432    stranger    broker     443
@@ -186,6 +193,7 @@ run         metadata   443      run         code       3030    run         webse
 run         collector  8000     code        broker     9443    code        node       6443
 code        run        3030     daemon      broker     443     webserver   broker     443
 read-only   webserver  3000     daemon      collector  8000    code        collector  8000
+read-only   node       6443     maintenance node       6443    maintenance broker     21000
 """
 
 
@@ -199,8 +207,18 @@ def _flows(table: str) -> list[tuple[str, str, int, str]]:
 
 
 @pytest.fixture(scope="module")
-def peers() -> dict[str, Peer]:
-    return _peers()
+def peers(production: Rendering) -> dict[str, Peer]:
+    return _peers(production)
+
+
+def test_the_contract_knows_the_labels_of_dagsters_pods() -> None:
+    """What NET-002 takes for the charts' and the launcher's labels is what they make."""
+    made = [*_dagster_pods().values(), _run_labels()]
+    for fact in PODS:
+        assert [labels for labels in made if fact.labels.items() <= labels.items()], fact
+    assert len(PODS) == len(made)
+    values = merged(ROOT / "helm-values/dagster-code.yaml")
+    assert [found["port"] for found in values["deployments"]] == [CODE_PORT]
 
 
 def test_what_is_needed_is_open(production: Rendering, peers: dict[str, Peer]) -> None:
@@ -213,6 +231,45 @@ def test_what_nobody_needs_is_shut(production: Rendering, peers: dict[str, Peer]
     """A new pod, a neighbour's, the metadata service, the other way round: nothing gets through."""
     passed = [f for f in _flows(SHUT) if _connects(production, peers[f[0]], peers[f[1]], f[2], f[3])]
     assert passed == []
+
+
+def test_runs_alone_reach_object_storage(production: Rendering, peers: dict[str, Peer]) -> None:
+    """A public bucket on 443; one in the operator's own network by the guide's policy alone."""
+    public, private = Peer("bucket", address="52.219.56.1"), Peer("bucket", address="192.168.1.20")
+    run = peers["run"]
+    assert _connects(production, run, public, 443)
+    assert not _connects(production, run, private, 9000)
+    guide = (ROOT / "docs/operations/backup.md").read_text()
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", guide, flags=re.DOTALL | re.MULTILINE)
+    policy = yaml.safe_load(text)
+    policy["metadata"]["namespace"] = production.namespace
+    opened = replace(production, documents=[*production.documents, policy])
+    assert _connects(opened, run, private, 9000)
+    for caller in ("daemon", "webserver", "code", "database", "collector", "stranger"):
+        assert not _connects(opened, peers[caller], private, 9000)
+    assert not _connects(opened, run, private, 22)
+    assert not _connects(opened, run, Peer("neighbour", address="192.168.1.21"), 9000)
+
+
+@pytest.mark.parametrize(
+    ("label", "caller"), [("app: observer", "collector"), ("component: user-deployments", "code")]
+)
+def test_a_webhook_in_the_operators_network_is_opened_by_the_guides_policy(
+    production: Rendering, peers: dict[str, Peer], label: str, caller: str
+) -> None:
+    """Shut as delivered; open for whom the policy names, to that address and port alone."""
+    private = Peer("webhook", address="192.168.1.30")
+    assert not _connects(production, peers[caller], private, 8443)
+    guide = (ROOT / "docs/operations/alerts.md").read_text()
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", guide, flags=re.DOTALL | re.MULTILINE)
+    assert "      app: observer\n" in text
+    assert "`component: user-deployments` in the place of `app: observer`" in guide
+    policy = yaml.safe_load(text.replace("app: observer", label))
+    policy["metadata"]["namespace"] = production.namespace
+    opened = replace(production, documents=[*production.documents, policy])
+    assert _connects(opened, peers[caller], private, 8443)
+    assert not _connects(opened, peers[caller], private, 22)
+    assert not _connects(opened, peers["daemon"], private, 8443)
 
 
 def test_the_sidecar_opens_its_port_for_dagster_only(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from renderings import DEPLOY, ROOT, Rendering
+from renderings import DEPLOY, ROOT, Rendering, render
 
 from observer_contracts.evidence import kustomize
 
@@ -191,11 +191,11 @@ def test_the_rights_are_narrow(renderings: list[Rendering]) -> None:
             assert changing == ({"delete"} if account.endswith("persistence") and verbs else set())
 
 
-def test_the_sidecars_values_fit(renderings: list[Rendering]) -> None:
+def test_the_sidecars_values_fit(tmp_path: Path) -> None:
     """Dagster's workspace asks the component's Service, and runs get the image that serves the code."""
     values = yaml.safe_load((DEPLOY / "components/collector-sidecar/dagster-values.yaml").read_text())
     (server,) = values["dagsterWebserver"]["workspace"]["servers"]
-    rendering = next(found for found in renderings if str(found) == "production+collector-sidecar")
+    rendering = render(tmp_path, "production", ("collector-sidecar",))
     service = rendering.find("Service", server["host"])
     assert [port["port"] for port in service["spec"]["ports"]] == [server["port"]]
     pod = rendering.find("Deployment", "observer")["spec"]["template"]["spec"]
@@ -204,3 +204,14 @@ def test_the_sidecars_values_fit(renderings: list[Rendering]) -> None:
     assert code["image"] == f"{image['repository']}:{image['tag']}"
     base = yaml.safe_load((ROOT / "helm-values/dagster.yaml").read_text())
     assert base["dagsterWebserver"]["workspace"]["servers"][0]["name"] == server["name"]
+
+
+def test_the_sidecar_has_the_environment_of_the_charts_code_location(tmp_path: Path) -> None:
+    """The same sensors run in both; without the webhook's address `alerts` skips for ever."""
+    rendering = render(tmp_path, "production", ("collector-sidecar",))
+    pod = rendering.find("Deployment", "observer")["spec"]["template"]["spec"]
+    sidecar = next(container for container in pod["containers"] if container["name"] == "code-location")
+    values = yaml.safe_load((ROOT / "helm-values/dagster-code.yaml").read_text())
+    by_name = {entry["name"]: entry for entry in sidecar["env"]}
+    for entry in values["deployments"][0]["env"]:
+        assert by_name.get(entry["name"]) == entry

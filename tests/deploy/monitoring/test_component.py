@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from monitoring_rules import COMPONENT, alerts, rules
 from required_tools import required
 
 from observer_collector.reporting.alerts import Condition
+from observer_contracts.evidence import kustomize
 from observer_core.settings import AlertSettings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -85,6 +88,39 @@ def test_the_dashboard_can_be_read(tmp_path):
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
 
 
+def test_the_dashboard_shows_one_deployment():
+    """Each metric of each panel is asked for in the chosen namespace: staging is not summed to production."""
+    board = json.loads(DASHBOARD.read_text())
+    assert [one["name"] for one in board["templating"]["list"]] == ["datasource", "namespace"]
+    metrics = [
+        found for text in expressions() for found in re.findall(r"\b(?:observer_\w+|up|ALERTS)\b.*", text)
+    ]
+    assert len(metrics) > 30
+    assert [found for found in metrics if not re.match(r'\w+\{namespace="\$namespace"[,}]', found)] == []
+
+
+def test_each_overlays_rules_expect_its_own_deployment(renderings):
+    """The one namespace that the rules name is the overlay's: its death is told though a neighbour lives."""
+    named = {}
+    for rendering in renderings:
+        for found in rendering.of("PrometheusRule"):
+            labels = [rule.get("labels", {}) for group in found["spec"]["groups"] for rule in group["rules"]]
+            (named[str(rendering)],) = {one["namespace"] for one in labels if "namespace" in one}
+            assert named[str(rendering)] == rendering.namespace
+    assert len(set(named.values())) == 3
+
+
+def test_no_rule_mixes_deployments():
+    """What is aggregated is so by namespace; what is joined is so by namespace or instance."""
+    for rule in rules():
+        expression = rule["expr"]
+        for operator, following in re.findall(r"\b(max|min|sum|count|absent)\b(.{0,40})", expression):
+            assert operator != "absent", rule
+            assert re.match(r" (by \(namespace\b|without \(track)", following), rule
+        for labels in re.findall(r"\bon \(([^)]*)\)", expression):
+            assert labels in ("namespace", "instance"), rule
+
+
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     """The base with the component, in a namespace."""
@@ -104,6 +140,32 @@ def only(objects, kind, name):
     return found
 
 
+def test_the_runbooks_address_is_said_once(tmp_path):
+    """A fork changes one line; each rule, collector and code location follow, and each section stays."""
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    overlay, place = tmp_path / "deploy/overlays/production", tmp_path / "deploy/components/monitoring"
+    address = str(AlertSettings.load({}).runbook_url)
+    runbook = place / "runbook.yaml"
+    assert runbook.read_text().count(address) == 1
+    runbook.write_text(runbook.read_text().replace(address, "https://wiki.example.org/alerts"))
+    with (overlay / "kustomization.yaml").open("a") as file:
+        file.write("\ncomponents: [../../components/monitoring]\n")
+    documents = list(yaml.safe_load_all(kustomize.render(overlay, kustomize.read_sources(overlay))))
+    (made,) = [found for found in documents if found["kind"] == "PrometheusRule"]
+    links = {
+        rule["alert"]: rule["annotations"]["runbook_url"]
+        for group in made["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+    assert links == {name: f"https://wiki.example.org/alerts#{name.lower()}" for name in alerts()}
+    maps = [found["data"] for found in documents if found["kind"] == "ConfigMap"]
+    told = [data["OBSERVER_RUNBOOK_URL"] for data in maps if "OBSERVER_RUNBOOK_URL" in data]
+    assert told == ["https://wiki.example.org/alerts"] * 2
+    assert AlertSettings.load({"OBSERVER_RUNBOOK_URL": told[0]}).runbook_url == told[0]
+    assert not [found for found in documents if found["metadata"]["name"] == "observer-runbook"]
+
+
 def test_the_monitor_finds_every_pod_once(rendered):
     """It selects one Service, which has pods that are not ready too, by a port that the Service has."""
     monitor = only(rendered, "ServiceMonitor", "observer")["spec"]
@@ -121,6 +183,20 @@ def test_the_monitor_finds_every_pod_once(rendered):
     jobs = {label["replacement"] for label in endpoint["relabelings"] if label["targetLabel"] == "job"}
     asked = {job for rule in rules() for job in re.findall(r'job="([^"]+)"', rule["expr"])}
     assert asked == jobs
+
+
+def test_the_guides_patch_labels_monitor_and_rules(tmp_path):
+    """Where Prometheus takes only what carries its Helm release, the guide's lines give both the label."""
+    guide = textwrap.dedent(
+        "".join(re.findall(r"^   ```yaml\n(.*?)^   ```", RUNBOOK.read_text(), re.DOTALL | re.MULTILINE))
+    )
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    overlay = tmp_path / "deploy/overlays/production"
+    with (overlay / "kustomization.yaml").open("a") as file:
+        file.write("\ncomponents: [../../components/monitoring]\n" + guide)
+    documents = list(yaml.safe_load_all(kustomize.render(overlay, kustomize.read_sources(overlay))))
+    labelled = {found["kind"] for found in documents if "release" in found["metadata"].get("labels", {})}
+    assert labelled == {"ServiceMonitor", "PrometheusRule"}
 
 
 def test_the_dashboard_is_found_by_grafana(rendered):

@@ -13,6 +13,7 @@ STEP_SECONDS = 60
 MINUTES = 60
 STEPS = MINUTES * 60 // STEP_SECONDS
 CLOCK = f"0+{STEP_SECONDS}x{STEPS}"
+OF_PRODUCTION = {"namespace": "observer-prod", "job": "observer-collector"}
 
 
 def always(value: float) -> str:
@@ -32,8 +33,7 @@ def changes_at(minute: int, before: float, after: float) -> str:
 
 def target(name: str, instance: str, **labels: str) -> str:
     text = ",".join(
-        f'{key}="{value}"'
-        for key, value in {"job": "observer-collector", "instance": instance, **labels}.items()
+        f'{key}="{value}"' for key, value in {**OF_PRODUCTION, "instance": instance, **labels}.items()
     )
     return f"{name}{{{text}}}"
 
@@ -55,6 +55,11 @@ def process(instance: str, *, writer: bool) -> dict[str, str]:
         target("observer_process_resident_memory_bytes", instance): always(2e8),
         target("observer_contract_verification_interval_seconds", instance): always(60),
         target("observer_contract_verification_timestamp_seconds", instance): CLOCK,
+        target("observer_backup_configured", instance): always(1),
+        target("observer_backup_last_shipment_timestamp_seconds", instance): CLOCK,
+        target("observer_backup_newest_segment_timestamp_seconds", instance): CLOCK,
+        target("observer_backup_last_dump_timestamp_seconds", instance, database="observer"): always(-40_000),
+        target("observer_backup_last_dump_timestamp_seconds", instance, database="dagster"): always(-40_000),
     }
     for phase in ("closed", "continuous", "after_market"):
         name = target("observer_market_phase", instance, phase=phase)
@@ -127,10 +132,10 @@ def night() -> dict[str, str]:
 
 @dataclass
 class Case:
-    """A state, and the alerts that fire at some minutes: name and severity."""
+    """A state, and the alerts that fire at some minutes: name, severity, namespace if not production's."""
 
     name: str
-    at: dict[int, set[tuple[str, str]]]
+    at: dict[int, set[tuple[str, ...]]]
     changes: dict[str, str | None] = field(default_factory=dict)
     base: dict[str, str] = field(default_factory=healthy)
 
@@ -166,7 +171,32 @@ def journal(state: str) -> dict[str, str | None]:
     )
 
 
-NONE: set[tuple[str, str]] = set()
+def of_both(name: str, values: str | None, **labels: str) -> dict[str, str | None]:
+    return {target(name, instance, **labels): values for instance in ("w", "s")}
+
+
+def shipped(instant: float | None) -> dict[str, str | None]:
+    """When the last shipment left nothing behind; None: never."""
+    values = None if instant is None else always(instant)
+    return of_both("observer_backup_last_shipment_timestamp_seconds", values)
+
+
+def in_staging(series: dict[str, str]) -> dict[str, str]:
+    """The same state of another deployment in the same Prometheus, whose rule says that it is to be there."""
+    renamed = {
+        name.replace('"observer-prod"', '"observer-staging"').replace(
+            'instance="', 'instance="staging-'
+        ): values
+        for name, values in series.items()
+    }
+    return renamed | {'observer:deployment{namespace="observer-staging"}': always(1)}
+
+
+def told_of_staging(alerts: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    return {(*alert, "observer-staging") for alert in alerts}
+
+
+NONE: set[tuple[str, ...]] = set()
 SILENT = of_writer("observer_last_record_timestamp_seconds", always(0), track="scalp")
 LATE = of_writer("observer_last_record_timestamp_seconds", always(0), track="swing")
 NO_CONNECTION = of_writer("observer_connection_open", always(0))
@@ -184,11 +214,11 @@ def night_window(minute: int, *, starts: float, ends: float) -> dict[str, str | 
     }
 
 
-def warning(name: str) -> set[tuple[str, str]]:
+def warning(name: str) -> set[tuple[str, ...]]:
     return {(name, "warning")}
 
 
-def critical(name: str) -> set[tuple[str, str]]:
+def critical(name: str) -> set[tuple[str, ...]]:
     return {(name, "critical")}
 
 
@@ -220,6 +250,78 @@ CASES = [
         },
         gone(night(), 10, "w", "s") | night_window(10, starts=40 * 60, ends=50 * 60),
         base=night(),
+    ),
+    Case(
+        "healthy production beside healthy staging",
+        {5: NONE, 30: NONE, 59: NONE},
+        base=healthy() | in_staging(healthy()),
+    ),
+    Case(
+        "healthy production beside a staging in the night",
+        {5: NONE, 30: NONE, 55: NONE},
+        base=healthy() | in_staging(night()),
+    ),
+    Case(
+        "production dies in the session, and staging lives",
+        {
+            10: NONE,
+            13: critical("ObserverCollectorDown"),
+            22: critical("ObserverCollectorDown") | warning("ObserverCollectorDown"),
+        },
+        gone(healthy(), 10, "w", "s"),
+        base=healthy() | in_staging(healthy()),
+    ),
+    Case(
+        "production loses its standby, and staging lives",
+        {14: NONE, 16: warning("ObserverStandbyMissing")},
+        gone(healthy(), 10, "s"),
+        base=healthy() | in_staging(healthy()),
+    ),
+    Case(
+        "production has no writer, and staging has one",
+        {4: NONE, 6: critical("ObserverNoWriter")},
+        of_writer("observer_role", always(0), role="writer"),
+        base=healthy() | in_staging(healthy()),
+    ),
+    Case(
+        "production was never scraped, and staging lives",
+        {5: NONE, 15: warning("ObserverCollectorDown")},
+        base=in_staging(healthy()),
+    ),
+    Case(
+        "staging's faults are told of staging: two writers, a low disk, a quarantine, no backup",
+        {
+            40: told_of_staging(
+                critical("ObserverTwoWriters")
+                | warning("ObserverDiskLow")
+                | warning("ObserverQuarantine")
+                | warning("ObserverBackupMissing")
+            )
+        },
+        base=healthy()
+        | in_staging(
+            healthy()
+            | {
+                target("observer_writer", "s"): always(1),
+                target("observer_volume_free_bytes", "w", volume="data"): always(14),
+                target("observer_quarantine_bytes", "w"): always(4000),
+            }
+            | {target("observer_backup_configured", name): always(0) for name in ("w", "s")}
+            | {
+                target("observer_backup_last_shipment_timestamp_seconds", name): f"_x{STEPS}"
+                for name in ("w", "s")
+            }
+        ),
+    ),
+    Case(
+        "staging's database is down, and a neighbour's of the same name",
+        {16: told_of_staging(warning("ObserverDatabaseDown"))},
+        {
+            DATABASE: always(1),
+            DATABASE.replace("observer-prod", "observer-staging"): always(0),
+            DATABASE.replace("observer-prod", "shop"): always(0),
+        },
+        base=healthy() | in_staging(healthy()),
     ),
     Case(
         "nothing was ever scraped",
@@ -441,6 +543,32 @@ CASES = [
         {DATABASE: changes_at(10, 1, 0)},
     ),
     one(
+        "ObserverBackupMissing",
+        "warning",
+        of_both("observer_backup_configured", always(0)) | shipped(None),
+        quiet=29,
+        fires=32,
+    ),
+    Case(
+        "ObserverBackupMissing although a target is named",
+        {29: NONE, 32: warning("ObserverBackupMissing")},
+        shipped(None),
+    ),
+    # Two hourly shipments have failed; the window of the day began 5,400 s before the case.
+    one("ObserverBackupLate", "warning", shipped(-7000), quiet=48, fires=52),
+    Case("ObserverBackupLate for a day", {40: critical("ObserverBackupLate")}, shipped(-93_600), night()),
+    Case("a shipment of the day before, at night", {40: NONE, 59: NONE}, shipped(-80_000), night()),
+    Case(
+        "a dump of last night",
+        {59: NONE},
+        of_both("observer_backup_last_dump_timestamp_seconds", always(-89_000), database="dagster"),
+    ),
+    Case(
+        "ObserverDumpLate by more than a day",
+        {9: NONE, 40: warning("ObserverDumpLate")},
+        of_both("observer_backup_last_dump_timestamp_seconds", always(-95_000), database="dagster"),
+    ),
+    one(
         "ObserverMemoryHigh",
         "warning",
         of_writer("observer_process_resident_memory_bytes", always(1.7e9)),
@@ -469,8 +597,12 @@ def at_night(case: Case) -> Case:
     return Case(f"{case.name}, at night", dict.fromkeys((25, 40), NONE), case.changes, night())
 
 
+def alert_labels(name: str, severity: str, namespace: str = "observer-prod") -> str:
+    return f'{{alertname="{name}", severity="{severity}", namespace="{namespace}"}}'
+
+
 def document(cases: list[Case]) -> dict[str, Any]:
-    expression = 'count by (alertname, severity) (ALERTS{alertstate="firing"})'
+    expression = 'count by (alertname, severity, namespace) (ALERTS{alertstate="firing"})'
     return {
         "rule_files": ["rules.yaml"],
         "evaluation_interval": f"{STEP_SECONDS}s",
@@ -484,8 +616,7 @@ def document(cases: list[Case]) -> dict[str, Any]:
                         "expr": expression,
                         "eval_time": f"{minute}m",
                         "exp_samples": [
-                            {"labels": f'{{alertname="{name}", severity="{severity}"}}', "value": 1}
-                            for name, severity in sorted(expected)
+                            {"labels": alert_labels(*alert), "value": 1} for alert in sorted(expected)
                         ],
                     }
                     for minute, expected in case.at.items()
@@ -525,7 +656,7 @@ def test_each_state_raises_exactly_its_alerts(promtool, tmp_path):
 
 def test_each_alert_and_severity_fires_in_a_case():
     """A new rule needs a case; two rules of one name need one for each severity."""
-    raised = {expected for case in CASES for expecteds in case.at.values() for expected in expecteds}
+    raised = {expected[:2] for case in CASES for expecteds in case.at.values() for expected in expecteds}
     declared = {(rule["alert"], rule["labels"]["severity"]) for rule in rules() if "alert" in rule}
     assert raised == declared
     assert {name for name, _ in raised} == alerts()

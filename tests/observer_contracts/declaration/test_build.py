@@ -69,6 +69,8 @@ def test_keys_are_those_of_the_specification() -> None:
         "postgresql-password",
         "KIWOOM_APP_KEY",
         "KIWOOM_APP_SECRET",
+        "KIS_RESERVE_APP_KEY",
+        "KIS_RESERVE_APP_SECRET",
         "OBSERVER_ALERT_WEBHOOK_URL",
         "OBSERVER_DEAD_MAN_URL",
         "OBSERVER_BACKUP_ACCESS_KEY",

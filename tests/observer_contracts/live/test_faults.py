@@ -13,6 +13,7 @@ Change = Callable[[Cluster, Any], object]
 Objects = dict[str, set[str]]
 
 NODE, COLLECTOR, DATABASE = "Node/obs-prod-arm", "Deployment/observer", "StatefulSet/postgres"
+MAINTENANCE = "CronJob/observer-maintenance"
 CLAIM = "PersistentVolumeClaim/observer-data-pvc"
 SECRET, SEALED = "Secret/observer-secrets", "SealedSecret/observer-secrets"
 # The pod sets PYTHONUNBUFFERED as the specification lists it, and the ConfigMap as well.
@@ -179,7 +180,7 @@ FAULTS: dict[str, tuple[Change, Objects]] = {
     "claim too small": (lambda c, _: _small(c), {"VOL-002": {CLAIM}}),
     "claim missing": (
         lambda c, _: c.remove("PersistentVolumeClaim", "observer-data-pvc"),
-        {"VOL-002": {COLLECTOR}},
+        {"VOL-002": {COLLECTOR, MAINTENANCE}},
     ),
     "volume gone": (
         lambda c, _: c.objects["PersistentVolume"].remove(_volume_of(c, "observer-data-pvc")),
@@ -190,7 +191,7 @@ FAULTS: dict[str, tuple[Change, Objects]] = {
     "disk almost full": (lambda c, _: setattr(c, "free_gib", 2.0), {"VOL-008": {NODE}}),
     "Secret missing": (
         lambda c, _: c.remove("Secret", "observer-secrets"),
-        {"SEC-001": {COLLECTOR, DATABASE}},
+        {"SEC-001": {COLLECTOR, DATABASE, MAINTENANCE}},
     ),
     "Secret with four keys, as the report found it": (
         lambda c, _: [
@@ -234,7 +235,7 @@ FAULTS: dict[str, tuple[Change, Objects]] = {
     ),
     "ConfigMap missing": (
         lambda c, _: c.objects["ConfigMap"].remove(_config_map(c)),
-        {"ENV-001": {COLLECTOR}},
+        {"ENV-001": {COLLECTOR, MAINTENANCE}},
     ),
     "no endpoint for the database": (
         lambda c, _: c.remove("EndpointSlice", "postgres-abcde"),

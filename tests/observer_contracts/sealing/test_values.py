@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from observer_contracts.declaration.build import declare
 from observer_contracts.sealing.entries import entries
@@ -85,6 +86,14 @@ def test_one_role_has_one_password() -> None:
     assert checked(two_roles, declare())["POSTGRES_PASSWORD"] == "pw-another"
 
 
+def test_the_role_is_the_one_that_dagsters_values_name() -> None:
+    """The chart takes the role from its values, so that another one in the Secret locks Dagster out."""
+    values = yaml.safe_load((Path(__file__).resolve().parents[3] / "helm-values/dagster.yaml").read_text())
+    assert values["postgresql"]["postgresqlUsername"] == FILLED["DB_USER"]
+    with pytest.raises(InputError, match="DB_USER must be observer"):
+        checked(FILLED | {"DB_USER": "platform"}, declare())
+
+
 def test_messages_name_no_value() -> None:
     """Whatever is wrong, the message tells keys."""
     broken = {key: f"leak-{number} " for number, key in enumerate(FILLED)}
@@ -154,7 +163,7 @@ def test_the_environment_gives_the_declared_keys_only() -> None:
 
 
 def test_a_person_is_asked_for_what_nobody_else_knows() -> None:
-    """Five questions are needed; the optional ones may be left out."""
+    """Four questions are needed; the optional ones may be left out."""
     asked: list[str] = []
 
     def ask(question: str) -> str:
@@ -165,4 +174,4 @@ def test_a_person_is_asked_for_what_nobody_else_knows() -> None:
     expected = checked(FILLED | {"postgresql-password": "${DB_PASSWORD}"}, declare())
     assert checked(ask_values(ask, declare()), declare()) == expected
     optional = [entry.key for entry in entries(declare()) if not entry.usual]
-    assert asked == ["DB_USER", "DB_PASSWORD", "KIS_APP_KEY", "KIS_APP_SECRET", "KIS_HTS_ID", *optional]
+    assert asked == ["DB_PASSWORD", "KIS_APP_KEY", "KIS_APP_SECRET", "KIS_HTS_ID", *optional]

@@ -11,6 +11,7 @@ from pg_dump import require_pg_dump
 from observer.stack.postgres import PostgresServer
 from observer_core.backup.dump_policy import kept
 from observer_core.backup.dumps import dump_databases, restore_dump, stored_dumps
+from observer_core.backup.outcome import read_outcome
 from observer_core.backup.postgres_programs import Programs, find_programs
 from observer_core.backup.verifying import verify
 from observer_core.errors import BackupTargetError, ConfigurationError, DatabaseUnavailableError, StorageError
@@ -57,6 +58,7 @@ def test_a_night_dumps_both_databases_and_each_can_be_restored(paths, postgres, 
     assert {dump.tables for dump in made} == {1}
     assert all(dump.server.startswith(str(postgres.binaries.major)) for dump in made)
     assert not (paths.backup / ".work").exists()
+    assert read_outcome(paths).dumps == {dump.database: dump.made_ns for dump in made}
     into = postgres.settings(next(postgres.empty))
     restore_dump(paths, folder_settings, into, folder, database="dagster")
     assert rows(postgres, into.name) == 5000

@@ -6,10 +6,12 @@ from datetime import date
 
 import pytest
 
+from observer_core.backup.ledger import open_ledger
 from observer_core.backup.objects import file_of, key_of
 from observer_core.backup.restoring import restore_files
 from observer_core.backup.shipping import ship
-from observer_core.errors import StorageError
+from observer_core.backup.verifying import verify
+from observer_core.errors import BackupTargetError, StorageError
 from observer_core.journal import sealed_segments
 from observer_core.journal.content import compress
 
@@ -36,6 +38,25 @@ def test_without_its_catalogue_a_target_still_gives_everything_back(day_of_data,
     shutil.rmtree(folder.root / "catalogue")
     done = restore_files(new_node, folder)
     assert (done.restored, done.faults) == (14, [])
+
+
+def test_a_folder_or_bucket_that_is_no_backup_is_refused(day_of_data, new_node, target, clock):
+    """A wrong target is a fault and not a success of zero files, and nothing is written there."""
+    with pytest.raises(BackupTargetError, match="is no backup of Observer"):
+        restore_files(new_node, target)
+    with pytest.raises(BackupTargetError, match="is no backup of Observer"):
+        verify(new_node, target, thorough=True)
+    assert list(target.listing("")) == []
+    ship(day_of_data, target, clock)
+    assert verify(new_node, target, thorough=True).faults == ()
+
+
+def test_a_target_that_nothing_has_left_for_gives_nothing_and_says_so(new_node, folder):
+    """Its `target.json` alone is no backup."""
+    open_ledger(make_paths(new_node.data.parent / "another"), folder)
+    assert [fault.path for fault in restore_files(new_node, folder).faults] == ["files"]
+    seen = verify(new_node, folder, thorough=False)
+    assert (seen.objects, [fault.path for fault in seen.faults]) == (0, ["catalogue"])
 
 
 def test_of_two_contents_without_a_catalogue_neither_is_guessed(day_of_data, new_node, folder, clock):

@@ -8,6 +8,7 @@ import pytest
 
 from observer_core.backup.objects import Kind
 from observer_core.backup.opening import require_target
+from observer_core.backup.outcome import Outcome, note_dump, note_shipment, read_outcome
 from observer_core.backup.shipping import ship, standing
 from observer_core.backup.verifying import verify
 from observer_core.errors import BackupTargetError, ConfigurationError
@@ -242,3 +243,36 @@ def test_the_order_of_kinds_is_that_of_what_cannot_be_had_again():
 def test_a_target_that_is_neither_folder_nor_bucket_is_refused(value):
     with pytest.raises(ConfigurationError, match="OBSERVER_BACKUP_TARGET"):
         BackupSettings.load({"OBSERVER_BACKUP_TARGET": value})
+
+
+def test_what_a_shipment_has_achieved_is_noted_for_who_watches(day_of_data, folder, clock):
+    """Its end, and the seal of the newest segment; a dump that was noted before stays."""
+    note_dump(day_of_data, "observer", 7)
+    assert read_outcome(day_of_data) == Outcome(dumps={"observer": 7})
+    before_ns = clock.now_ns()
+    ship(day_of_data, folder, clock)
+    manifests = [file for file in day_of_data.data.rglob("*.manifest.json") if "assets" in file.parts]
+    outcome = read_outcome(day_of_data)
+    assert before_ns <= outcome.shipped_ns <= clock.now_ns()
+    assert outcome.sealed_ns == max(file.stat().st_mtime_ns for file in manifests)
+    assert outcome.dumps == {"observer": 7}
+
+
+def test_a_shipment_that_the_target_failed_is_not_noted(day_of_data, folder, folder_settings, clock):
+    """So that its age grows, whatever had arrived until then."""
+    ship(day_of_data, folder, clock)
+    noted = read_outcome(day_of_data)
+    shutil.rmtree(folder_settings.target)
+    with pytest.raises(BackupTargetError):
+        ship(day_of_data, folder, clock)
+    assert read_outcome(day_of_data) == noted
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"shipped_ns": "x"}', b"\xff"])
+def test_notes_that_cannot_be_read_claim_nothing(paths, content):
+    """The next run writes them anew."""
+    note_dump(paths, "observer", 7)
+    (paths.backup / "outcome.json").write_bytes(content)
+    assert read_outcome(paths) == Outcome()
+    note_shipment(paths, shipped_ns=3, sealed_ns=2)
+    assert read_outcome(paths) == Outcome(3, 2)
