@@ -48,10 +48,6 @@ _COMPACTED = (
 )
 
 
-# Not the parameter `owners`, which is beta.
-_OWNED = {"owner": OWNER}
-
-
 @dataclass(frozen=True, slots=True)
 class _Memory:
     """Memory of a run's pod, in place of that of `runLauncher` in helm-values/dagster.yaml."""
@@ -68,90 +64,99 @@ _WHOLE_DAY = _Memory("1536Mi", "4Gi")
 def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """Returns the jobs."""
     return [
-        dg.define_asset_job(
+        _job(
             REFRESH_REFERENCE,
             _with_checks(_REFERENCE),
-            description="Before the session: tokens, raw master files, symbols, instruments and universe of "
-            "the day. "
-            "Files of a date are written once, so a rerun shows the same.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(minutes=15)),
+            "Before the session: tokens, raw master files, symbols, instruments and universe of "
+            "the day. Files of a date are written once, so a rerun shows the same.",
+            timedelta(minutes=15),
         ),
-        dg.define_asset_job(
+        _job(
             COMPACT_HOURS,
             _with_checks(_COMPACTED, _OBSERVED),
-            description="During the day: observes the journal, compacts the hours that are over, renews "
+            "During the day: observes the journal, compacts the hours that are over, renews "
             "the bars and loads what PostgreSQL does not hold yet.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(minutes=30), _SOME_HOURS),
+            timedelta(minutes=30),
+            _SOME_HOURS,
         ),
-        dg.define_asset_job(
+        _job(
             CLOSE_DAY,
             _with_checks(
                 (*_COMPACTED, keys.CORPORATE_ACTIONS, keys.DAILY_OFFICIAL, keys.DAY_CLOSE), _OBSERVED
             ),
-            description="After the last data: compacts everything that is sealed, loads it, makes the "
+            "After the last data: compacts everything that is sealed, loads it, makes the "
             "day's files and judges the whole day. Run again, it takes late segments in.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(hours=1), _WHOLE_DAY),
+            timedelta(hours=1),
+            _WHOLE_DAY,
         ),
-        dg.define_asset_job(
+        _job(
             VERIFY_CONTRACTS,
             dg.AssetSelection.groups(Group.CONTRACTS.value),
-            description="Each hour and after a deployment: looks at manifests, repository, container and "
+            "Each hour and after a deployment: looks at manifests, repository, container and "
             "cluster, as far as this deployment has them, and judges the execution contracts.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(minutes=15)),
+            timedelta(minutes=15),
         ),
-        dg.define_asset_job(
+        _job(
             SHIP_BACKUP,
             _with_checks((keys.SHIPMENT,)),
-            description="Each hour of a trading day and each night: brings everything sealed to the "
+            "Each hour of a trading day and each night: brings everything sealed to the "
             "backup target that has not left yet, where one is configured.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(hours=2)),
+            timedelta(hours=2),
         ),
-        dg.define_asset_job(
+        _job(
             DUMP_DATABASES,
             _with_checks((keys.DUMPS,)),
-            description="Each night: dumps the warehouse and Dagster's own database to the backup target, "
+            "Each night: dumps the warehouse and Dagster's own database to the backup target, "
             "and lets old dumps go.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(hours=2)),
+            timedelta(hours=2),
         ),
-        dg.define_asset_job(
+        _job(
             APPLY_RETENTION,
             _with_checks((keys.RETENTION,)),
-            description="Each evening after the day's close: lets go what is verified, shipped and old. "
+            "Each evening after the day's close: lets go what is verified, shipped and old. "
             "`observer retention plan` shows it beforehand.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(hours=1)),
+            timedelta(hours=1),
         ),
-        dg.define_asset_job(
+        _job(
             WATCH_FRESHNESS,
             dg.AssetSelection.checks(*(dg.AssetCheckKey(key, name) for key, name in WATCHED)),
-            description="Within each hour of a trading day: judges whether everything that is due by now is "
+            "Within each hour of a trading day: judges whether everything that is due by now is "
             "there, also where nothing has run. Computes nothing.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(minutes=10)),
+            timedelta(minutes=10),
         ),
-        dg.define_asset_job(
+        _job(
             PURGE_RUNS,
             _with_checks((keys.RUN_HISTORY,)),
-            description="Each night: Dagster forgets runs and events that are old and hold nothing that is "
+            "Each night: Dagster forgets runs and events that are old and hold nothing that is "
             "still shown. With `dry_run: true` in the config of `run_history` it only tells.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(hours=1)),
+            timedelta(hours=1),
         ),
-        dg.define_asset_job(
+        _job(
             PREPARE_WAREHOUSE,
             _with_checks((keys.WAREHOUSE_SCHEMA,)),
-            description="Each morning before the session: applies what the schema of PostgreSQL lacks, gives "
+            "Each morning before the session: applies what the schema of PostgreSQL lacks, gives "
             "readers and writers their rights, and makes the partitions of the days to come.",
-            metadata=_OWNED,
-            tags=_limits(timedelta(minutes=15)),
+            timedelta(minutes=15),
         ),
     ]
+
+
+def _job(
+    name: str,
+    selection: dg.AssetSelection,
+    description: str,
+    longest: timedelta,
+    memory: _Memory | None = None,
+) -> dg.UnresolvedAssetJobDefinition:
+    """Returns a job that is ended after its longest time."""
+    return dg.define_asset_job(
+        name,
+        selection,
+        description=description,
+        # Not the parameter `owners`, which is beta.
+        metadata={"owner": OWNER},
+        tags=_limits(longest, memory),
+    )
 
 
 def _with_checks(computed: Sequence[dg.AssetKey], observed: Sequence[dg.AssetKey] = ()) -> dg.AssetSelection:

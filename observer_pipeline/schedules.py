@@ -6,7 +6,9 @@ is repeated asks for the same run (`run_key`) and not for a second one.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
+from functools import partial
 
 import dagster as dg
 
@@ -42,6 +44,9 @@ _ONLY_REAL = (
     "the job."
 )
 
+_Decorator = Callable[[Callable[..., dg.RunRequest | dg.SkipReason]], dg.ScheduleDefinition]
+_Every = Callable[[str, str | Sequence[str], str, str], _Decorator]
+
 
 def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
     """Returns the schedules.
@@ -49,52 +54,42 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
     Args:
         running: Whether they are on by default.
     """
-    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
-    refresh = dg.schedule(
-        name="refresh_before_session",
-        cron_schedule=_daily(REFRESH_REFERENCE_AT),
-        execution_timezone=TIME_ZONE,
-        job_name=REFRESH_REFERENCE,
-        default_status=status,
-        description=f"{REFRESH_REFERENCE_AT:%H:%M} on trading days: by then the broker has packed the day's "
-        "master files (07:35 and 07:55), and the opening auction begins at 08:30." + _ONLY_REAL,
+    every = partial(
+        _schedule, dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
     )
-    compact = dg.schedule(
-        name="compact_closed_hours",
-        cron_schedule="5 8-19 * * *",
-        execution_timezone=TIME_ZONE,
-        job_name=COMPACT_HOURS,
-        default_status=status,
-        description="Five minutes after each hour of a trading day, if the collector has sealed segments "
-        "of an hour that is over." + _ONLY_REAL,
+    refresh = every(
+        "refresh_before_session",
+        _daily(REFRESH_REFERENCE_AT),
+        REFRESH_REFERENCE,
+        f"{REFRESH_REFERENCE_AT:%H:%M} on trading days: by then the broker has packed the day's "
+        "master files (07:35 and 07:55), and the opening auction begins at 08:30.",
     )
-    close = dg.schedule(
-        name="close_after_session",
-        cron_schedule=_daily(CLOSE_DAY_AT),
-        execution_timezone=TIME_ZONE,
-        job_name=CLOSE_DAY,
-        default_status=status,
-        description=f"{CLOSE_DAY_AT:%H:%M} on trading days: the last data came at 20:00, on shifted days "
-        "as well." + _ONLY_REAL,
+    compact = every(
+        "compact_closed_hours",
+        "5 8-19 * * *",
+        COMPACT_HOURS,
+        "Five minutes after each hour of a trading day, if the collector has sealed segments "
+        "of an hour that is over.",
     )
-    watch = dg.schedule(
-        name="watch_freshness_hourly",
-        # After the compaction of the hour, and once before the opening auction.
-        cron_schedule=["35 8 * * *", "45 9-20 * * *"],
-        execution_timezone=TIME_ZONE,
-        job_name=WATCH_FRESHNESS,
-        default_status=status,
-        description="08:35 and then 45 minutes past each hour of a trading day: is everything there that is "
-        "due by now?" + _ONLY_REAL,
+    close = every(
+        "close_after_session",
+        _daily(CLOSE_DAY_AT),
+        CLOSE_DAY,
+        f"{CLOSE_DAY_AT:%H:%M} on trading days: the last data came at 20:00, on shifted days as well.",
     )
-    contracts = dg.schedule(
-        name="verify_contracts_hourly",
-        # Beside the compaction of the hour, which the same small node runs.
-        cron_schedule="25 * * * *",
-        execution_timezone=TIME_ZONE,
-        job_name=VERIFY_CONTRACTS,
-        default_status=status,
-        description="At 25 past each hour of every day: contracts break on weekends too." + _ONLY_REAL,
+    # After the compaction of the hour, and once before the opening auction.
+    watch = every(
+        "watch_freshness_hourly",
+        ["35 8 * * *", "45 9-20 * * *"],
+        WATCH_FRESHNESS,
+        "08:35 and then 45 minutes past each hour of a trading day: is everything there that is due by now?",
+    )
+    # Beside the compaction of the hour, which the same small node runs.
+    contracts = every(
+        "verify_contracts_hourly",
+        "25 * * * *",
+        VERIFY_CONTRACTS,
+        "At 25 past each hour of every day: contracts break on weekends too.",
     )
     return [
         refresh(refresh_before_session),
@@ -102,57 +97,60 @@ def schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         close(close_after_session),
         watch(watch_freshness_hourly),
         contracts(verify_contracts_hourly),
-        *_maintenance(status),
+        *_maintenance(every),
     ]
 
 
-def _maintenance(status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:
+def _schedule(
+    status: dg.DefaultScheduleStatus, name: str, cron: str | Sequence[str], job: str, description: str
+) -> _Decorator:
+    """Returns what makes a schedule of a function: in Korean time, and only on the real clock by itself."""
+    return dg.schedule(
+        name=name,
+        cron_schedule=cron,
+        execution_timezone=TIME_ZONE,
+        job_name=job,
+        default_status=status,
+        description=description + _ONLY_REAL,
+    )
+
+
+def _maintenance(every: _Every) -> list[dg.ScheduleDefinition]:
     """Returns the schedules of the deployment: they belong to no trading day."""
-    ship = dg.schedule(
-        name="ship_sealed_files",
-        # Ten minutes after the compaction of the hour; after the close; and once a night for what failed.
-        cron_schedule=["15 8-21 * * *", _daily(SHIP_CLOSED_DAY_AT), "15 2 * * *"],
-        execution_timezone=TIME_ZONE,
-        job_name=SHIP_BACKUP,
-        default_status=status,
-        description="A quarter past each hour of a trading day, after its close, and each night, if a backup "
-        "target is configured: sealed data leave the node within the hour." + _ONLY_REAL,
+    # Ten minutes after the compaction of the hour; after the close; and once a night for what failed.
+    ship = every(
+        "ship_sealed_files",
+        ["15 8-21 * * *", _daily(SHIP_CLOSED_DAY_AT), "15 2 * * *"],
+        SHIP_BACKUP,
+        "A quarter past each hour of a trading day, after its close, and each night, if a backup "
+        "target is configured: sealed data leave the node within the hour.",
     )
-    dump = dg.schedule(
-        name="dump_databases_nightly",
-        cron_schedule="5 22 * * *",
-        execution_timezone=TIME_ZONE,
-        job_name=DUMP_DATABASES,
-        default_status=status,
-        description="22:05 each day, if a backup target is configured: the day is loaded, and retention has "
-        "dropped what is old." + _ONLY_REAL,
+    dump = every(
+        "dump_databases_nightly",
+        "5 22 * * *",
+        DUMP_DATABASES,
+        "22:05 each day, if a backup target is configured: the day is loaded, and retention has "
+        "dropped what is old.",
     )
-    retain = dg.schedule(
-        name="apply_retention_daily",
-        cron_schedule=_daily(RETENTION_AT),
-        execution_timezone=TIME_ZONE,
-        job_name=APPLY_RETENTION,
-        default_status=status,
-        description=f"{RETENTION_AT:%H:%M} each day, after the close of a trading day: logs and days grow "
-        "old on weekends too." + _ONLY_REAL,
+    retain = every(
+        "apply_retention_daily",
+        _daily(RETENTION_AT),
+        APPLY_RETENTION,
+        f"{RETENTION_AT:%H:%M} each day, after the close of a trading day: logs and days grow "
+        "old on weekends too.",
     )
-    prepare = dg.schedule(
-        name="prepare_warehouse_daily",
-        cron_schedule="45 7 * * *",
-        execution_timezone=TIME_ZONE,
-        job_name=PREPARE_WAREHOUSE,
-        default_status=status,
-        description="07:45 each day: ahead of the first load, and on days of rest too, so that a long "
-        "holiday leaves no day without its partition." + _ONLY_REAL,
+    prepare = every(
+        "prepare_warehouse_daily",
+        "45 7 * * *",
+        PREPARE_WAREHOUSE,
+        "07:45 each day: ahead of the first load, and on days of rest too, so that a long "
+        "holiday leaves no day without its partition.",
     )
-    purge = dg.schedule(
-        name="purge_runs_nightly",
-        cron_schedule="35 3 * * *",
-        execution_timezone=TIME_ZONE,
-        job_name=PURGE_RUNS,
-        default_status=status,
-        description="03:35 each night, when nothing else runs: deleting events is work for the database."
-        + _ONLY_REAL,
+    purge = every(
+        "purge_runs_nightly",
+        "35 3 * * *",
+        PURGE_RUNS,
+        "03:35 each night, when nothing else runs: deleting events is work for the database.",
     )
     return [
         ship(ship_sealed_files),

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from observer_core.backup.objects import Candidate, Shipped
 
-# Sealed data leave the node within the hour (issue 4).
+# Sealed data leave the node within the hour.
 LONGEST_STAY = timedelta(hours=1)
 
 

@@ -38,7 +38,7 @@ _ANSWERS = dg.AssetCheckSpec(
 _WITHIN_THE_HOUR = dg.AssetCheckSpec(
     "left_within_the_hour",
     asset=keys.SHIPMENT,
-    description="Everything that was sealed or finished more than an hour ago has left the node (issue 4); a "
+    description="Everything that was sealed or finished more than an hour ago has left the node; a "
     "lost node then costs an hour at most.",
 )
 _INTACT = dg.AssetCheckSpec(
