@@ -18,13 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from observer_core.accounting.account import Account, Finding, Hole, Reset
 from observer_core.accounting.policy import ContinuityPolicy
-from observer_core.accounting.trade import Trade
-from observer_core.clock.base import NANOSECONDS
+from observer_core.accounting.trade import Trade, value_of
+from observer_core.clock.base import NANOSECONDS, kst_datetime
 from observer_core.errors import StorageError
 
 _BUY, _SELL = "1", "5"
@@ -68,7 +67,7 @@ class VolumeContinuity:
             if int(values[13]) != account.volume + volume:
                 return self._compare(Trade.parse(channel, payload, wall_ns), account)
             _continue(account, values, volume, wall_ns)
-        except (ValueError, IndexError, InvalidOperation):
+        except (ValueError, IndexError):
             # The record is journaled as it came; compaction names what is wrong with it.
             self.unreadable += 1
         return None
@@ -127,7 +126,7 @@ class VolumeContinuity:
         if trade.business_date > account.business_date:
             return self._after_pause(trade, account)
         if trade.business_date < account.business_date:
-            account.duplicates += 1
+            self._earlier(trade, account)
             return None
         if self._begins_anew(trade, account):
             return self._reset(trade, account)
@@ -145,6 +144,13 @@ class VolumeContinuity:
             account.contradictions += 1
         trade.carry_on(account)
         return hole
+
+    def _earlier(self, trade: Trade, account: Account) -> None:
+        if account.business_date > f"{kst_datetime(trade.received_ns):%Y%m%d}":
+            # An earlier version took a date for granted that has not come.
+            self._accounts[trade.channel, trade.symbol] = trade.open_account()
+        else:
+            account.duplicates += 1
 
     def _hole(self, trade: Trade, account: Account, shares: int) -> Hole:
         sold, bought = trade.side == _SELL, trade.side == _BUY
@@ -218,7 +224,7 @@ def _continue(account: Account, values: list[str], volume: int, wall_ns: int) ->
     value, side, price = int(values[14]), values[21], values[2]
     sell_trades, buy_trades = int(values[15]), int(values[16])
     sell_volume, buy_volume = int(values[19]), int(values[20])
-    own_value = int(price) * volume if price.isdigit() else int(Decimal(price) * volume)
+    own_value = int(price) * volume if price.isdigit() else value_of(price, volume)
     # The figures of the side that traded grow, those of the other one stay; an auction has no side.
     if side == _SELL:
         fits = (

@@ -6,6 +6,7 @@ narrower record does not have is empty, or follows from the receive time.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -15,6 +16,11 @@ from observer_core.clock.base import kst_datetime
 
 _BUSINESS_DATE = 33
 _SESSION = 46
+_DATE = re.compile(r"[0-9]{8}")
+# A midpoint order trades at half a tick, which below 2,000 KRW is half a won.
+_PRICE = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,6})?")
+# What a column of 64 bits holds.
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +45,23 @@ class Trade:
 
     @classmethod
     def parse(cls, channel: str, payload: str, wall_ns: int) -> Trade:
-        """Returns the trade of a record; raises ValueError, IndexError or InvalidOperation."""
+        """Returns the trade of a record; raises ValueError or IndexError."""
         values = payload.split("^")
-        dated = len(values) > _BUSINESS_DATE and values[_BUSINESS_DATE]
-        volume = int(values[12])
+        volume = _figure(values[12])
         return cls(
             channel=channel,
             symbol=values[0],
-            business_date=values[_BUSINESS_DATE] if dated else f"{kst_datetime(wall_ns):%Y%m%d}",
+            business_date=_business_date(values, wall_ns),
             time=values[1],
             received_ns=wall_ns,
             volume=volume,
-            cumulative=int(values[13]),
-            value=int(values[14]),
-            # A midpoint order trades at half a tick, which below 2,000 KRW is half a won.
-            own_value=int(Decimal(values[2]) * volume),
-            sell_trades=int(values[15]),
-            buy_trades=int(values[16]),
-            sell_volume=int(values[19]),
-            buy_volume=int(values[20]),
+            cumulative=_figure(values[13]),
+            value=_figure(values[14]),
+            own_value=value_of(values[2], volume),
+            sell_trades=_figure(values[15]),
+            buy_trades=_figure(values[16]),
+            sell_volume=_figure(values[19]),
+            buy_volume=_figure(values[20]),
             side=values[21],
             session=SESSIONS.get(values[_SESSION], "") if len(values) > _SESSION else "",
         )
@@ -82,3 +86,34 @@ class Trade:
         account.trades += 1
         account.captured += self.volume
         account.session = self.session
+
+
+def value_of(price: str, volume: int) -> int:
+    """Returns the value of a trade in won, without the fraction; raises ValueError for no price.
+
+    Written in figures only: what else stands for a number (`Infinity`, an exponent) is none of the broker's.
+    """
+    if _PRICE.fullmatch(price) is None:
+        raise ValueError(f"no price: {price[:20]}")
+    return int(Decimal(price) * volume)
+
+
+def _figure(text: str) -> int:
+    figure = int(text)
+    if abs(figure) > _LARGEST:
+        raise ValueError(f"no figure of a trade: {text[:20]}")
+    return figure
+
+
+def _business_date(values: list[str], wall_ns: int) -> str:
+    """Returns the date that a trade states, and that of its receipt where it states none.
+
+    A later date than that of its receipt would close the account to all trades until then.
+    """
+    received = f"{kst_datetime(wall_ns):%Y%m%d}"
+    stated = values[_BUSINESS_DATE] if len(values) > _BUSINESS_DATE else ""
+    if not stated:
+        return received
+    if _DATE.fullmatch(stated) is None or stated > received:
+        raise ValueError(f"no business date: {stated[:20]}")
+    return stated

@@ -15,6 +15,9 @@ from observer_core.accounting import Hole, VolumeContinuity, hole_of
 from observer_core.errors import StorageError
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind, JournalLine, Received, parse_line
 from observer_core.journal.open_segment import SegmentTally
+from observer_core.logs import logger
+
+_log = logger(__name__)
 
 
 class SegmentScan:
@@ -64,7 +67,11 @@ class SegmentScan:
 
     def _account(self, line: JournalLine) -> None:
         if line.channel == CONTROL_CHANNEL:
-            self._control(line.key, line.payload)
+            try:
+                self._control(line.key, line.payload)
+            except (KeyError, TypeError, ValueError, RecursionError):
+                # Its checksum fits, so it is no torn line: another version wrote other fields.
+                _log.warning("A control line of another form counts for nothing.", kind=line.key)
         elif line.channel in self._trade_channels and line.record >= 0:
             hole = hole_of(self._continuity.observe(line.channel, line.payload, line.wall_ns))
             if hole is not None:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from observer_core.accounting import ContinuityPolicy, Hole, Reset, VolumeContinuity, hole_of
 
 SECOND = 1_000_000_000
+# Later than every date that a trade states here: a date still to come is none.
+NEW_YEAR = 1_798_729_200 * SECOND
 
 # Three records of one real frame of 2025-07-30 (public capture, 46 values each).
 REAL_STEPS = [
@@ -50,8 +52,15 @@ class Market:
         return "^".join(values)
 
 
+class Accounting(VolumeContinuity):
+    """The accounting, with receive times counted from the new year of 2027."""
+
+    def observe(self, channel, payload, wall_ns):
+        return super().observe(channel, payload, NEW_YEAR + wall_ns)
+
+
 def continuity():
-    return VolumeContinuity(lambda _: "continuous")
+    return Accounting(lambda _: "continuous")
 
 
 def test_real_frame_is_continuous():
@@ -81,8 +90,8 @@ def test_real_frame_without_its_middle_record_has_a_hole():
         buy_trades=0,
         sell_volume=2,
         buy_volume=0,
-        last_good_ns=10 * SECOND,
-        first_seen_ns=11 * SECOND,
+        last_good_ns=NEW_YEAR + 10 * SECOND,
+        first_seen_ns=NEW_YEAR + 11 * SECOND,
         phase="continuous",
         from_time="094751",
         to_time="094751",
@@ -200,7 +209,7 @@ def test_a_lower_cumulative_volume_later_is_a_reset():
     accounting.observe("H0STCNT0", regular.trade(1000, time="152000"), 1)
     after.trade(20)
     finding = accounting.observe("H0STCNT0", after.trade(30, time="160001"), 2)
-    assert finding == Reset("H0STCNT0", "005930", 1000, 50, 2, session="", expected=True)
+    assert finding == Reset("H0STCNT0", "005930", 1000, 50, NEW_YEAR + 2, session="", expected=True)
     account = accounting.account("H0STCNT0", "005930")
     assert account.volume + account.volume_before_reset == account.before_slot + account.captured
     assert account.holes == 0
@@ -274,7 +283,7 @@ def test_a_hole_says_whether_it_is_a_fault():
         ("H0STCNT0", "after_market", "report"),
         ("H0UNCNT0", "continuous", "report"),
     ):
-        accounting, market = VolumeContinuity(lambda _, phase=phase: phase, POLICY), Market()
+        accounting, market = Accounting(lambda _, phase=phase: phase, POLICY), Market()
         records = [market.trade(10, time=f"09300{number}") for number in range(3)]
         accounting.observe(channel, in_session(records[0], "2"), 1)
         hole = accounting.observe(channel, in_session(records[2], "2"), 2)
@@ -318,7 +327,7 @@ def test_who_is_watched_survives_a_restart():
 
 def test_a_session_that_begins_at_zero_is_an_expected_restart():
     """What it traded before the first trade received is a hole; what it left behind is kept."""
-    accounting, regular, after = VolumeContinuity(lambda _: "after_market", POLICY), Market(), Market()
+    accounting, regular, after = Accounting(lambda _: "after_market", POLICY), Market(), Market()
     accounting.observe("H0STCNT0", in_session(regular.trade(100, time="152959"), "2"), 1)
     after.trade(7, time="160000")
     reset = accounting.observe("H0STCNT0", in_session(after.trade(5, time="160001"), "3"), 2)
@@ -334,7 +343,7 @@ def test_a_session_that_begins_at_zero_is_an_expected_restart():
 @pytest.mark.parametrize("session", ["2", "1"])
 def test_a_lower_figure_elsewhere_is_unexpected_and_followed(session):
     """A correction within a session: told as unexpected, no hole, and the next trade continues it."""
-    accounting, market, corrected = VolumeContinuity(lambda _: "continuous", POLICY), Market(), Market()
+    accounting, market, corrected = Accounting(lambda _: "continuous", POLICY), Market(), Market()
     accounting.observe("H0STCNT0", in_session(market.trade(100, time="100000"), "2"), 1)
     corrected.volume = 50
     reset = accounting.observe("H0STCNT0", in_session(corrected.trade(5, time="100001"), session), 2)
@@ -379,7 +388,7 @@ def test_sessions_against_a_plain_model(restarts, regular, after):
         *(("2", *trade) for trade in regular),
         *(("3", *trade) for trade in after),
     ]
-    accounting, market = VolumeContinuity(lambda _: "continuous", POLICY), Market()
+    accounting, market = Accounting(lambda _: "continuous", POLICY), Market()
     holes, session = 0, "2"
     for second, (code, shares, side, fate) in enumerate(tape):
         if restarts and code != session:
@@ -394,3 +403,63 @@ def test_sessions_against_a_plain_model(restarts, regular, after):
     assert (holes, account.hole_shares, account.captured) == (missing, missing, seen)
     assert (account.duplicates, account.before_slot) == (doubled, before_slot)
     assert account.volume + account.volume_before_reset == before_slot + seen + missing
+
+
+@pytest.mark.parametrize("price", ["Infinity", "NaN", "1e99999999", "1E+999999999999999999", "", "71,900"])
+def test_a_price_that_is_no_number_is_unreadable_and_no_more(price):
+    """The trade after it shows its shares as a hole; nothing ends."""
+    accounting, market = continuity(), Market()
+    accounting.observe("H0STCNT0", market.trade(10), 1 * SECOND)
+    odd = market.trade(5).split("^")
+    odd[2] = price
+    assert accounting.observe("H0STCNT0", "^".join(odd), 2 * SECOND) is None
+    assert accounting.unreadable == 1
+    assert accounting.observe("H0STCNT0", market.trade(10), 3 * SECOND).shares == 5
+
+
+@pytest.mark.parametrize("date", ["99991231", "N", "20270102", "2026091a", "２０２６０９１５"])
+@pytest.mark.parametrize("fits", [True, False], ids=["continuing", "after a hole"])
+def test_a_date_that_has_not_come_closes_no_account(date, fits):
+    """Later trades, of this day and of the next, are accounted as ever."""
+    accounting, market = continuity(), Market()
+    accounting.observe("H0STCNT0", market.trade(10), 1 * SECOND)
+    if not fits:
+        market.trade(7)
+    odd = market.trade(5).split("^")
+    odd[33] = date
+    accounting.observe("H0STCNT0", "^".join(odd), 2 * SECOND)
+    accounting.observe("H0STCNT0", market.trade(10), 3 * SECOND)
+    market.trade(100)
+    assert accounting.observe("H0STCNT0", market.trade(10), 4 * SECOND).shares == 100
+    account = accounting.account("H0STCNT0", "005930")
+    assert (account.business_date, account.duplicates) == ("20260915", 0)
+    assert account.volume == account.captured + account.hole_shares
+    next_day = Market(date="20260916")
+    accounting.observe("H0STCNT0", next_day.trade(10), 9 * 3600 * SECOND)
+    next_day.trade(3)
+    assert accounting.observe("H0STCNT0", next_day.trade(10), 9 * 3600 * SECOND + 1).shares == 3
+
+
+def test_an_account_that_an_earlier_version_let_run_ahead_begins_anew():
+    """Its date would make duplicates of all trades until then."""
+    accounting, market = continuity(), Market()
+    accounting.observe("H0STCNT0", market.trade(10), 1 * SECOND)
+    state = accounting.state()
+    state["H0STCNT0"]["005930"]["business_date"] = "99991231"
+    accounting.restore(state)
+    market.trade(5)
+    accounting.observe("H0STCNT0", market.trade(10), 2 * SECOND)
+    account = accounting.account("H0STCNT0", "005930")
+    assert (account.business_date, account.duplicates, account.captured) == ("20260915", 0, 10)
+
+
+@given(st.lists(st.text(max_size=12), max_size=50), st.integers(0, 10**15))
+def test_no_record_ends_the_accounting(values, moment):
+    """Whatever the values are, before and after a good trade."""
+    accounting, market = continuity(), Market()
+    accounting.observe("H0STCNT0", "^".join(values), moment)
+    accounting.observe("H0STCNT0", market.trade(10), moment)
+    good = market.trade(5).split("^")
+    good[: len(values)] = values[: len(good)]
+    good[0] = "005930"
+    accounting.observe("H0STCNT0", "^".join(good), moment)

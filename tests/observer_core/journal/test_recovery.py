@@ -216,7 +216,7 @@ def trades(*numbers):
     ]
 
 
-async def test_accounting_goes_on_where_the_last_line_left_it(journal):
+async def test_accounting_goes_on_where_the_last_line_left_it(journal, instant):
     """The state after recovery is that of the sealed segments and the recovered lines together."""
     accounting = VolumeContinuity(lambda _: "continuous")
     recorded = journal()
@@ -224,7 +224,7 @@ async def test_accounting_goes_on_where_the_last_line_left_it(journal):
     async with recorded:
         for moment, payload in zip(("T09:00:00", "T10:00:00"), trades(1, 2), strict=True):
             recorded.append(f"2026-09-15{moment}", payload)
-            accounting.observe("H0STCNT0", payload, 5)
+            accounting.observe("H0STCNT0", payload, instant(f"2026-09-15{moment}"))
     second = await journal().__aenter__()
     for payload in trades(3, 5):
         second.append("2026-09-15T11:00:00", payload)
@@ -236,6 +236,22 @@ async def test_accounting_goes_on_where_the_last_line_left_it(journal):
     assert [(hole.shares, hole.phase) for hole in result.unreported] == [(10, "continuous")]
     again = recover(second, trade_channels={"H0STCNT0"})
     assert again.continuity == result.continuity
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [("hole", '{"shares": 3}'), ("hole", "[]"), ("slot", '{"action": "enter"}'), ("slot", "[" * 5000)],
+)
+async def test_a_control_line_of_another_form_stops_no_recovery(journal, kind, payload):
+    """Another version wrote it: its checksum fits, so it stays, and counts for nothing."""
+    recorded = await journal().__aenter__()
+    recorded.append("2026-09-15T11:00:00", payload, "_control", kind)
+    for trade in trades(1, 2):
+        recorded.append("2026-09-15T11:00:01", trade)
+    await recorded.durable()
+    await recorded.kill()
+    result = recover(recorded, trade_channels={"H0STCNT0"})
+    assert result.continuity["H0STCNT0"]["005930"]["captured"] == 20
 
 
 async def test_a_hole_that_the_journal_tells_of_is_not_told_twice(journal, instant):
