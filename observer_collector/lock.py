@@ -20,6 +20,7 @@ from typing import Any
 
 from observer_core.clock import Clock
 from observer_core.errors import StorageError
+from observer_core.json_text import parse_json
 from observer_core.settings import PodSettings
 
 # A successor makes its first attempt within five seconds of the holder's end.
@@ -76,7 +77,7 @@ class WriterLock:
         """Returns what the writer says about itself; empty where nobody has said anything."""
         # The shard's writer is the one whom every process waits for, whatever its key.
         try:
-            content = json.loads(self._paths[-1].read_bytes())
+            content = parse_json(self._paths[-1].read_bytes())
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}

@@ -2,7 +2,8 @@
 
 Invariant: a wait that decides about a fault is over only when it has lasted long enough on the
 market's clock and in real time, so that a day at several hundred times its speed sees no fault that
-a real day would not see.
+a real day would not see. Where the market's clock was set back behind the begin of a wait, it cannot tell
+how long that was, and the machine's own time does.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Patience:
 
     def exhausted(self, since: Moment, now: Moment, *, times: int = 1) -> bool:
         """Returns whether the wait is over; `times` stretches it."""
+        real_ns = now.real_ns - since.real_ns
+        clock_ns = now.clock_ns - since.clock_ns if now.clock_ns >= since.clock_ns else real_ns
         return (
-            now.clock_ns - since.clock_ns >= times * self.clock_seconds * _NANOSECONDS
-            and now.real_ns - since.real_ns >= times * self.real_seconds * _NANOSECONDS
+            clock_ns >= times * self.clock_seconds * _NANOSECONDS
+            and real_ns >= times * self.real_seconds * _NANOSECONDS
         )

@@ -133,7 +133,12 @@ def _shared() -> list[Processor]:
 
 def _rotated(folder: Path, program: str) -> logging.Handler:
     return logging.handlers.RotatingFileHandler(
-        folder / f"{program}.log", maxBytes=_ROTATE_BYTES, backupCount=_ROTATE_FILES, encoding="utf-8"
+        folder / f"{program}.log",
+        maxBytes=_ROTATE_BYTES,
+        backupCount=_ROTATE_FILES,
+        encoding="utf-8",
+        # Half a surrogate pair out of somebody's file must not cost the line that tells of it.
+        errors="backslashreplace",
     )
 
 

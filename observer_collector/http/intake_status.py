@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+from observer_collector.moments import Moment
 from observer_collector.recording.hole_ledger import LedgerEntry
 from observer_collector.recording.intake import Intake
 from observer_collector.recording.journals import TrackJournal
@@ -35,7 +36,7 @@ def of_intake(intake: Intake, clock: Clock) -> dict[str, Any]:
     connection, sweeper, planner = intake.connection, intake.sweeper, intake.planner
     universe = planner.universe
     session = connection.session
-    names = _names(intake)
+    names, now = _names(intake), Moment.now(clock)
     return {
         "session": _of_session(intake),
         "rates": {
@@ -54,7 +55,7 @@ def of_intake(intake: Intake, clock: Clock) -> dict[str, Any]:
         },
         "slots": []
         if session is None
-        else [_of_slot(intake, slot, names) for slot in session.slots.values()],
+        else [_of_slot(intake, session, slot, names, now) for slot in session.slots.values()],
         "holes": [
             _of_hole(entry, names, filled=intake.fills_holes) for entry in intake.backfiller.ledger.latest()
         ],
@@ -197,7 +198,9 @@ def _of_hole(entry: LedgerEntry, names: dict[str, str], *, filled: bool) -> dict
     }
 
 
-def _of_slot(intake: Intake, slot: Slot, names: dict[str, str]) -> dict[str, Any]:
+def _of_slot(
+    intake: Intake, session: Session, slot: Slot, names: dict[str, str], now: Moment
+) -> dict[str, Any]:
     flow = intake.recorder.flows.of(slot.pair)
     account = intake.journals.continuity.account(slot.pair.channel, slot.pair.symbol)
     known = CHANNELS.get(slot.pair.channel)
@@ -209,7 +212,7 @@ def _of_slot(intake: Intake, slot: Slot, names: dict[str, str]) -> dict[str, Any
         "venue": None if known is None else known.venue.value,
         "state": slot.state.value,
         "since": kst_datetime(slot.since.clock_ns).isoformat(),
-        "delivering": flow is not None,
+        "delivering": session.delivers(slot.pair, now),
         "reason": slot.reason,
         "records": 0 if flow is None else flow.records,
         "per_second": 0.0 if flow is None else round(flow.per_second, 2),

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from observer_collector.http.intake_status import connection_open, counters, states
 from observer_collector.http.operating_metrics import NANOSECONDS, gauge, intake_metrics, service_metrics
 from observer_collector.http.status import Service
+from observer_collector.moments import Moment
 from observer_collector.recording.intake import Intake
 from observer_collector.reporting.reporter import Reporter
 from observer_collector.session.slot import SlotState
@@ -61,7 +62,7 @@ class ServiceCollector(Collector):
             yield from service.contracts.metrics()
         if service.intake is not None:
             yield from _of_intake(service.intake)
-            yield from intake_metrics(service.intake)
+            yield from intake_metrics(service.intake, Moment.now(service.clock))
 
 
 def exposition(service: Service, reporter: Reporter) -> tuple[bytes, str]:
@@ -107,7 +108,8 @@ def _of_connection(intake: Intake) -> Iterator[Metric]:
         labels=["track"],
     )
     received.add_metric([Track.SCALP.value], 0 if last is None else last.wall_ns / NANOSECONDS)
-    received.add_metric([Track.SWING.value], (intake.sweeper.last_rows_ns or 0) / NANOSECONDS)
+    rows = intake.sweeper.last_rows
+    received.add_metric([Track.SWING.value], 0 if rows is None else rows.clock_ns / NANOSECONDS)
     yield received
 
 

@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from observer_collector.http.backup import backup_metrics
 from observer_collector.http.status import ROLES, Service
 from observer_collector.http.volumes import quarantined_bytes, volumes
+from observer_collector.moments import Moment
 from observer_collector.recording.intake import Intake
 from observer_collector.session.connection import ConnectionState
 from observer_core.brokers.kis.codes import LISTED_CODES
@@ -47,7 +48,7 @@ def service_metrics(service: Service) -> Iterator[Metric]:
         )
 
 
-def intake_metrics(intake: Intake) -> Iterator[Metric]:
+def intake_metrics(intake: Intake, now: Moment) -> Iterator[Metric]:
     """Yields what the writer tells."""
     connection, recorder = intake.connection, intake.recorder
     yield _state_set(
@@ -74,7 +75,7 @@ def intake_metrics(intake: Intake) -> Iterator[Metric]:
     unknown.add_metric(["width"], recorder.unknown.widths.total())
     unknown.add_metric(["code"], recorder.unknown.codes.total())
     yield unknown
-    yield from _of_delivery(intake)
+    yield from _of_delivery(intake, now)
     yield from _of_journal_state(intake)
     yield _of_comparison(intake)
 
@@ -118,10 +119,12 @@ def _of_volumes(service: Service) -> Iterator[Metric]:
     )
 
 
-def _of_delivery(intake: Intake) -> Iterator[Metric]:
-    session, flows = intake.connection.session, intake.recorder.flows
-    delivering = 0 if session is None else sum(flows.delivers(pair) for pair in session.slots)
-    yield gauge("observer_registrations_delivering", "Registrations of which a record came", delivering)
+def _of_delivery(intake: Intake, now: Moment) -> Iterator[Metric]:
+    session = intake.connection.session
+    delivering = 0 if session is None else sum(session.delivers(pair, now) for pair in session.slots)
+    yield gauge(
+        "observer_registrations_delivering", "Registrations of which records come at present", delivering
+    )
     yield gauge(
         "observer_universe_fallback", "1 while an earlier day's universe is in force", intake.planner.fallback
     )

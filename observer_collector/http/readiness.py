@@ -1,8 +1,9 @@
 """Whether the collector does what it is there for, at this moment.
 
 Invariant: readiness speaks about the flow of data, not about the process: a writer is ready when its
-journal takes lines and, in the hours in which data are due, when the broker has confirmed
-registrations and data come. A standby is ready. Every "no" has a reason that names whose fault it is.
+journal takes lines and, in the hours in which data are due, when the broker has confirmed most
+registrations, trades and books come on a fair share of them, and sweeps bring rows. One silent symbol is no
+fault. A standby is ready. Every "no" has a reason that names whose fault it is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from observer_collector.moments import Moment, Patience
+from observer_collector.session.watch import Delivery
 from observer_core.journal import JournalState
 from observer_core.market.calendar import Phase
 
@@ -18,6 +20,27 @@ from observer_core.market.calendar import Phase
 _DATA = Patience(60, 5)
 # A new connection registers 41 pairs in about four seconds.
 _OPENING = Patience(30, 5)
+# Of the most traded symbols nearly all bring something in three minutes; fewer pairs than this are chance.
+_FEWEST_DUE, _FAIR_SHARE = 5, 0.25
+# As many as the alert ObserverSweepsLate waits for.
+_SWEEPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeps:
+    """The sweeps over the universe.
+
+    Attributes:
+        since: From when on rows had to be expected: the universe, or the beginning of the data's hours.
+        last_rows: When the last row came; None where none came.
+        interval_seconds: From one sweep to the next.
+        problem: Why the last sweep failed, where it did.
+    """
+
+    since: Moment
+    last_rows: Moment | None
+    interval_seconds: int
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +58,11 @@ class Facts:
         refusal: The broker's refusal of key or session.
         problem: Why there is no connection, where it is known.
         confirmed: Registrations that the broker has confirmed.
-        last_data: When the last record came; None where none came.
+        wanted: Registrations of the plan.
+        short_since: Since when less than half of the plan is confirmed; None where it is not so.
+        delivery: What the registrations deliver from which data are due.
+        sweeps: The sweeps; None where there is nothing to sweep yet.
+        last_data: When the last record of whatever kind came; None where none came.
         ready_since: From when on data had to be expected: start, opening or change of phase.
     """
 
@@ -49,6 +76,10 @@ class Facts:
     refusal: str | None
     problem: str | None
     confirmed: int
+    wanted: int
+    short_since: Moment | None
+    delivery: Delivery
+    sweeps: Sweeps | None
     last_data: Moment | None
     ready_since: Moment
 
@@ -92,9 +123,31 @@ def _in_hours(facts: Facts, now: Moment) -> Readiness:
         if facts.problem is None and not _OPENING.exhausted(facts.ready_since, now):
             return Readiness(False, "connecting")
         return Readiness(False, f"external: {facts.problem or 'no registration is confirmed'}")
+    fault = _fault(facts, now)
+    if fault:
+        return Readiness(False, fault)
     if not facts.phase.delivers_trades:
         return Readiness(True, f"connected ({facts.phase.value})")
-    since = facts.ready_since if facts.last_data is None else max(facts.last_data, facts.ready_since)
-    if _DATA.exhausted(since, now):
-        return Readiness(False, "external: connected, but no data come")
     return Readiness(True, "recording")
+
+
+def _fault(facts: Facts, now: Moment) -> str:
+    """Returns what is wrong with the data of a connection that stands; empty where nothing is."""
+    if facts.short_since is not None and _OPENING.exhausted(facts.short_since, now):
+        return f"external: too few registrations are confirmed: {facts.confirmed} of {facts.wanted}"
+    if facts.phase.delivers_trades:
+        delivery = facts.delivery
+        last = delivery.last if delivery.expected else facts.last_data
+        since = facts.ready_since if last is None else max(last, facts.ready_since)
+        if _DATA.exhausted(since, now):
+            return "external: connected, but no data come"
+        if delivery.due >= _FEWEST_DUE and delivery.recent < _FAIR_SHARE * delivery.due:
+            return f"external: too few registrations deliver: {delivery.recent} of {delivery.due}"
+    return "" if facts.sweeps is None else _late(facts.sweeps, now)
+
+
+def _late(sweeps: Sweeps, now: Moment) -> str:
+    since = sweeps.since if sweeps.last_rows is None else max(sweeps.since, sweeps.last_rows)
+    if not Patience(_SWEEPS * sweeps.interval_seconds, 15).exhausted(since, now):
+        return ""
+    return "external: sweeps bring no rows" + ("" if sweeps.problem is None else f": {sweeps.problem}")

@@ -71,9 +71,9 @@ def application(clock: Clock, answers: Answers) -> web.Application:
             return web.json_response(answers.status(), headers={"Vary": "Accept"})
         say = speech_of(asked.get("lang"), headers.get("Accept-Language", ""))
         own = {"Vary": "Accept, Accept-Language", "Content-Language": say.language.value}
-        answer = web.Response(
-            text=page(answers.status(), say), content_type=HTML, charset="utf-8", headers=HEADERS | own
-        )
+        # Half a surrogate pair, which a file may name, is no UTF-8: it is shown escaped.
+        body = page(answers.status(), say).encode("utf-8", "backslashreplace")
+        answer = web.Response(body=body, content_type=HTML, charset="utf-8", headers=HEADERS | own)
         # It is fetched again and again, and through a port-forward or a telephone.
         answer.enable_compression()
         return answer

@@ -13,13 +13,14 @@ from typing import Any
 
 from observer_collector.contracts.watch import ContractWatch
 from observer_collector.http.intake_status import of_intake, states
-from observer_collector.http.readiness import Facts, Readiness, judge
+from observer_collector.http.readiness import Facts, Readiness, Sweeps, judge
 from observer_collector.http.volumes import volumes
 from observer_collector.lock import WriterLock
 from observer_collector.market_hours import MarketHours
 from observer_collector.moments import Moment
 from observer_collector.recording.intake import Intake
 from observer_collector.session.slot import SlotState
+from observer_collector.session.watch import Delivery
 from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.clock import Clock
 from observer_core.market.calendar import Phase
@@ -46,6 +47,8 @@ class Service:
         backs_up: Whether a backup target is named.
         phase: Phase of the market when it was last looked at.
         phase_since: Since when.
+        due: Whether data were due when it was last looked at.
+        due_since: Since when it is so.
     """
 
     clock: Clock
@@ -61,6 +64,8 @@ class Service:
     backs_up: bool = False
     phase: Phase = Phase.CLOSED
     phase_since: Moment = field(default_factory=lambda: Moment(0, 0))
+    due: bool = False
+    due_since: Moment = field(default_factory=lambda: Moment(0, 0))
 
     def readiness(self) -> Readiness:
         """Returns whether the process is ready, and why."""
@@ -115,6 +120,16 @@ class Service:
         phase = self.hours.phase(now.clock_ns)
         if phase is not self.phase:
             self.phase, self.phase_since = phase, now
+        due = self.hours.has_data(now.clock_ns)
+        if due is not self.due:
+            self.due, self.due_since = due, now
+
+    def _sweeps(self) -> Sweeps | None:
+        sweeper = None if self.intake is None else self.intake.sweeper
+        if sweeper is None or sweeper.adopted is None:
+            return None
+        since = max(self.started, sweeper.adopted, self.due_since)
+        return Sweeps(since, sweeper.last_rows, sweeper.interval_seconds, sweeper.problem)
 
     def facts(self, now: Moment) -> Facts:
         """Returns what readiness is judged by."""
@@ -139,6 +154,10 @@ class Service:
             refusal=refusal,
             problem=None if connection is None else connection.problem,
             confirmed=0 if session is None else states(session)[SlotState.CONFIRMED],
+            wanted=0 if session is None else session.wanted,
+            short_since=None if session is None else session.short_since,
+            delivery=Delivery() if session is None else session.delivery(now),
+            sweeps=self._sweeps(),
             last_data=None if last is None else Moment(last.wall_ns, last.mono_ns),
             ready_since=max(self.started, opened, self.phase_since),
         )

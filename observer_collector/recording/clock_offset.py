@@ -84,7 +84,7 @@ class ClockComparison:
         """
         try:
             second_ns = int(parsedate_to_datetime(date).timestamp()) * NANOSECONDS
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return
         # The header was written within that second, at some moment between request and answer.
         self._bounds.append((second_ns - received_ns, second_ns + NANOSECONDS - sent_ns))

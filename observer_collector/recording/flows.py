@@ -1,7 +1,7 @@
 """What arrives for each registration, counted as it comes.
 
-Invariant: the counts belong to one connection and only grow; a registration delivers when a record
-of it came on this connection, whatever the broker has confirmed.
+Invariant: the counts belong to one connection and only grow, whatever the broker has confirmed. Whether
+a registration still delivers is for the session to judge, which knows what the market's phase promises.
 """
 
 from __future__ import annotations
@@ -54,10 +54,6 @@ class Flows:
     def of(self, pair: Pair) -> Flow | None:
         """Returns what came for a registration; None where nothing came."""
         return self._flows.get(pair)
-
-    def delivers(self, pair: Pair) -> bool:
-        """Returns whether a registration delivers."""
-        return pair in self._flows
 
     def records(self, pair: Pair) -> int:
         """Returns how many records of a registration came on this connection."""

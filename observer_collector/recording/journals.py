@@ -124,10 +124,14 @@ def _track(paths: Paths, settings: WriterSettings, recovery: Recovery, writer: J
 async def _insist(recovery: JournalRecovery) -> Recovery:
     while True:
         try:
-            return await asyncio.to_thread(recovery.recover)
+            found = await asyncio.to_thread(recovery.recover)
         except OSError as error:
             _log.error("The journal cannot be recovered yet; it is tried again.", error=str(error))
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 # Sealing needs a manifest's worth of space, and that is what the reserve is kept for.
                 recovery.settings.reserve_path.unlink(missing_ok=True)
             await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            for path in found.strange:
+                _log.error("What bears a segment's name is no file; it is passed over.", path=str(path))
+            return found

@@ -235,8 +235,8 @@ class Recorder:
         self.last_data = received
 
     def _whole_frame(self, received: Received, channel: str, text: str) -> None:
-        if text.startswith("{"):
-            text = redact(_SECRETS.sub(rf"\1{HIDDEN}", text))
+        # Whatever its form: a key may be echoed behind a blank or a byte order mark, or in plain words.
+        text = redact(_SECRETS.sub(rf"\1{HIDDEN}", text))
         segment = self._writer.segment_for(received.wall_ns)
         segment.append(self._lines.any(received, WHOLE_FRAME, channel, "", text), received, channel, "")
         self.records += 1

@@ -6,7 +6,8 @@ record that says what it asked for and what it got, and which symbols stayed wit
 were asked for once more. A batch that the broker refuses for a symbol in it is halved until that symbol
 is alone, so that it costs nobody else a row; it is named, and asked for alone from then on. A row that says
 the same as the one before is journaled too: what the broker sent is what the journal holds, and nothing is
-judged at intake. No failure ends the sweeping.
+judged at intake. No failure ends the sweeping, and no clock that is set back stops it for longer than two
+intervals.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from observer_collector.market_hours import MarketHours
+from observer_collector.moments import Moment
 from observer_collector.recording.recorder import PROVIDER, durable_epoch
 from observer_collector.texts import compact_json, label
 from observer_core.brokers.kis.catalogue import MULTI_PRICE_CHANNEL
@@ -47,6 +50,8 @@ _NAMED = 50
 _NANOSECONDS = 1_000_000_000
 # After the broker refused the key, one request a while shows whether it accepts it again.
 _REFUSED_SECONDS = 60.0
+# Real seconds between two looks at whether the clock was set back while a sweep is waited for.
+_LOOK_SECONDS = 10.0
 
 _log = logger(__name__)
 
@@ -159,7 +164,8 @@ class SwingSweeper:
         self._sweeping = False
         self._refused_until_ns = 0
         self.interval_seconds = interval_seconds
-        self.last_rows_ns: int | None = None
+        self.last_rows: Moment | None = None
+        self.adopted: Moment | None = None
         self.on_rows: Callable[[Sequence[dict[str, str]], int], None] | None = None
         self.problem: str | None = None
         self.last: Sweep | None = None
@@ -167,9 +173,12 @@ class SwingSweeper:
         self.rows = 0
         self.failed_requests = 0
         self.skipped = 0
+        self.set_back = 0
 
     def adopt(self, codes: Sequence[str]) -> None:
         """Takes the symbols of a new universe; the next sweep asks for them."""
+        if codes and self.adopted is None:
+            self.adopted = Moment.now(self._clock)
         self._codes = tuple(codes)
 
     async def run(self) -> None:
@@ -184,13 +193,15 @@ class SwingSweeper:
             if self._wanted(next_ns):
                 self.skipped += late
             due_ns = next_ns
-            await self._clock.sleep_until(due_ns)
-            if not self._wanted(due_ns):
-                continue
-            if self._writer.blocked or self._clock.monotonic_ns() < self._refused_until_ns:
-                self.skipped += 1
-            else:
-                await self._sweep(due_ns)
+            if not await self._until(due_ns):
+                due_ns = self._clock.now_ns() // self._interval_ns * self._interval_ns
+                self.set_back += 1
+                _log.warning("The clock was set back; sweeps go on from the present.")
+            elif self._wanted(due_ns):
+                if self._writer.blocked or self._clock.monotonic_ns() < self._refused_until_ns:
+                    self.skipped += 1
+                else:
+                    await self._sweep(due_ns)
 
     async def stop(self, task: asyncio.Task[None], *, patience_seconds: float) -> None:
         """Ends `run`: what was asked is still journaled if the answer comes in time.
@@ -203,6 +214,16 @@ class SwingSweeper:
         if self._sweeping:
             await asyncio.wait([task], timeout=patience_seconds)
         task.cancel()
+
+    async def _until(self, due_ns: int) -> bool:
+        """Waits for an instant; returns False where the clock was set back by more than an interval."""
+        while (ahead_ns := due_ns - self._clock.now_ns()) > 0:
+            if ahead_ns > 2 * self._interval_ns:
+                return False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._clock.sleep_until(due_ns)
+        return True
 
     def _wanted(self, due_ns: int) -> bool:
         return bool(self._codes) and self._hours.has_data(due_ns)
@@ -278,7 +299,7 @@ class SwingSweeper:
         sweep.missing += sorted(set(batch) - returned)
         self.rows += len(rows)
         if rows:
-            self.last_rows_ns = received.wall_ns
+            self.last_rows = Moment(received.wall_ns, received.mono_ns)
         if self.on_rows is not None:
             self.on_rows(rows, received.wall_ns)
 

@@ -25,6 +25,7 @@ from observer_collector.reporting.alerts import SOON_NS, Board, Condition, Notic
 from observer_collector.reporting.dead_man import DeadMan
 from observer_collector.reporting.webhook import Webhook, slack_message
 from observer_core.files import write_atomically
+from observer_core.json_text import parse_json
 from observer_core.logs import hide, logger
 from observer_core.settings import Settings
 
@@ -161,7 +162,7 @@ class Memory:
     def read(self) -> dict[Condition, tuple[int, str]]:
         """Returns what an earlier process has left; a file that cannot be read counts as empty."""
         try:
-            content = json.loads(self._path.read_bytes())
+            content = parse_json(self._path.read_bytes())
             self._reported = {
                 Condition(name): (int(entry["since_ns"]), str(entry["detail"]))
                 for name, entry in content["reported"].items()
@@ -169,7 +170,7 @@ class Memory:
             }
         except FileNotFoundError:
             self._reported = {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
             _log.warning(
                 "What was reported before cannot be read; it may be reported twice.", error=repr(error)
             )

@@ -78,4 +78,19 @@ class End:
     cause: EndCause
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something that an operator wants to know; it goes into the log.
+
+    Attributes:
+        text: What happened.
+        details: Codes and numbers.
+        warning: Whether somebody may have to act.
+    """
+
+    text: str
+    details: Mapping[str, Any]
+    warning: bool = False
+
+
 Command = Register | Release | Echo | Note | End

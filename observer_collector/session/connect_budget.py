@@ -13,6 +13,7 @@ from pathlib import Path
 
 from observer_core.clock import Clock
 from observer_core.files import write_atomically
+from observer_core.json_text import parse_json
 from observer_core.logs import logger
 
 _FORMAT = 1
@@ -70,11 +71,11 @@ class ConnectBudget:
 
     def _read(self) -> list[int]:
         try:
-            content = json.loads(self._path.read_bytes())
+            content = parse_json(self._path.read_bytes())
             found = content["attempts_ns"] if content["format"] == _FORMAT else []
             return sorted(int(attempt) for attempt in found)
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
             _log.warning("The connect budget is unreadable; it begins anew.", error=type(error).__name__)
             return []

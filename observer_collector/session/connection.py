@@ -95,6 +95,7 @@ class BrokerConnection:
         self._promise = promise
         self._clock = clock
         self._outages: dict[Pair, Outage] = {}
+        self._starvations = 0
         self._plan: tuple[Pair, ...] = ()
         self._planned = asyncio.Event()
         self._stop = asyncio.Event()
@@ -206,13 +207,20 @@ class BrokerConnection:
             outages=self._outages,
             hours=self._hours,
             records=self._recorder.flows.records,
+            starvations=self._starvations,
         )
         self._socket, self.session, self.state = socket, session, ConnectionState.OPEN
         self._backoff.opened()
         self.opened += 1
-        details = {"registrations": len(self._plan), "key": self.keys.current.name}
-        self._recorder.control(ControlKind.CONNECT, details)
-        _log.info("Connected to the broker.", epoch=self._recorder.epoch, **details)
+        registrations, role = len(self._plan), self.keys.current.name
+        self._recorder.control(ControlKind.CONNECT, {"registrations": registrations, "key": role})
+        # A field named "key" is hidden in the log.
+        _log.info(
+            "Connected to the broker.",
+            epoch=self._recorder.epoch,
+            registrations=registrations,
+            app_key_role=role,
+        )
         async with asyncio.TaskGroup() as group:
             ticking = group.create_task(self._tick(session, socket, key))
             await self._receive(session, socket, key)
@@ -228,7 +236,7 @@ class BrokerConnection:
             "reason": redact(socket.close_reason or ""),
         }
         self._recorder.control(ControlKind.DISCONNECT, details)
-        self._outages = session.outages(cause.value)
+        self._outages, self._starvations = session.outages(cause.value), session.starvations
         self._socket, self.session = None, None
         if session.external is not None:
             self.problem, self.refused = session.external, True
@@ -267,6 +275,10 @@ class BrokerConnection:
                 self.problem, self.refused = None, False
             self._recorder.flows.sample(now.clock_ns)
             await self._perform(session.tick(now), socket, key)
+            for one in session.news():
+                (_log.warning if one.warning else _log.info)(
+                    one.text, epoch=self._recorder.epoch, **one.details
+                )
             # At several hundred times the speed, the pace of registrations is below a millisecond.
             fast = self._clock.is_virtual and session.has_unsent
             await asyncio.sleep(_VIRTUAL_TICK_SECONDS if fast else _TICK_SECONDS)

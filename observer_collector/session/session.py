@@ -13,13 +13,26 @@ data alone shows that it delivers (broker reference, 6.4 and 6.7).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from observer_collector.market_hours import MarketHours
 from observer_collector.moments import Moment, Patience
-from observer_collector.session.commands import Command, Echo, End, EndCause, Note, Outage, Register, Release
+from observer_collector.session.capacity import Capacity
+from observer_collector.session.commands import (
+    Command,
+    Echo,
+    End,
+    EndCause,
+    News,
+    Note,
+    Outage,
+    Register,
+    Release,
+)
 from observer_collector.session.slot import Slot, SlotState
-from observer_collector.session.watch import DataWatch
+from observer_collector.session.watch import DataWatch, Delivery
 from observer_collector.slots.registrations import Pair
 from observer_core.brokers.kis.codes import ReplyPolicy
 from observer_core.brokers.kis.frames import Acknowledgement, KeepAlive, Refusal
@@ -30,6 +43,8 @@ PACE_NS = 100_000_000
 # The broker's PINGPONG comes about every 110 s, so two minutes without any message are a dead line.
 SILENCE = Patience(120, 15)
 _ANSWER = Patience(30, 5)
+# A new connection registers 41 pairs in about four seconds.
+_SETTLED = Patience(30, 5)
 _LONGEST_STRETCH = 16
 # A release that nobody answers is sent once more; then the place counts as free.
 _RELEASES = 2
@@ -45,6 +60,7 @@ class Session:
         outages: Pairs that an earlier connection covered, for the gaps that end here.
         hours: When data may come.
         records: Returns how many records of a pair came on this connection.
+        starvations: Connections before this one that delivered nothing, in a row.
     """
 
     def __init__(
@@ -56,11 +72,17 @@ class Session:
         outages: Mapping[Pair, Outage],
         hours: MarketHours,
         records: Callable[[Pair], int],
+        starvations: int = 0,
     ) -> None:
-        self._limit = limit
+        self._capacity = Capacity(limit)
         self._outages = dict(outages)
         self._hours = hours
-        self._watch = DataWatch(hours, records)
+        self._watch = DataWatch(hours, records, starvations)
+        self._starvations = starvations
+        self._news: list[News] = []
+        self._told_codes: set[str] = set()
+        self._opened: Moment | None = now
+        self.short_since: Moment | None = None
         self._wanted = dict.fromkeys(plan)
         self.slots = {pair: Slot(pair, SlotState.WANTED, now) for pair in plan}
         self._next_send = now
@@ -91,7 +113,32 @@ class Session:
     @property
     def capacity(self) -> int:
         """Registrations that may be held: the limit, or fewer where the broker has said so (OPSP0008)."""
-        return self._limit
+        return self._capacity.limit
+
+    @property
+    def wanted(self) -> int:
+        """Registrations of the plan."""
+        return len(self._wanted)
+
+    @property
+    def starvations(self) -> int:
+        """Connections that delivered nothing in a row, once this one has ended."""
+        if self.end_cause is not EndCause.STARVED:
+            return 0
+        return 1 if self._watch.last_flowed else self._starvations + 1
+
+    def delivers(self, pair: Pair, now: Moment) -> bool:
+        """Returns whether records of a registration come: lately, where the phase promises any."""
+        return self._watch.delivers(pair, now)
+
+    def delivery(self, now: Moment) -> Delivery:
+        """Returns what the registrations deliver from which data are due."""
+        return self._watch.delivery(self.slots.values(), now)
+
+    def news(self) -> list[News]:
+        """Returns what happened since the last call, for the log."""
+        news, self._news = self._news, []
+        return news
 
     def received(self, message: Acknowledgement | Refusal | KeepAlive, now: Moment) -> list[Command]:
         """Takes a control message of the broker."""
@@ -127,8 +174,13 @@ class Session:
         self._watch.look(self.slots.values(), now)
         if self._watch.starved(self.slots.values(), now):
             return self._end(EndCause.STARVED)
+        revivals = sum(slot.revivals for slot in self.slots.values())
         for slot in list(self.slots.values()):
             self._wait(slot, now)
+        if revived := sum(slot.revivals for slot in self.slots.values()) - revivals:
+            self._tell("Silent registrations are made again.", registrations=revived, warning=True)
+        self._probe(now)
+        self._settle(now)
         # Whichever clock says so first: a local stack that continues stands still until all is registered.
         if now.clock_ns < self._next_send.clock_ns and now.real_ns < self._next_send.real_ns:
             return []
@@ -170,7 +222,7 @@ class Session:
             chosen.enter(SlotState.RELEASING, now)
             return self._sent(now, Release(chosen.pair), "release", chosen)
         chosen = next((slot for slot in self.slots.values() if slot.state is SlotState.WANTED), None)
-        if chosen is None or (self.held >= self._limit and not chosen.standing):
+        if chosen is None or (self.held >= self.capacity and not chosen.standing):
             return []
         chosen.enter(SlotState.SENT, now)
         return self._sent(now, Register(chosen.pair), "register", chosen)
@@ -208,6 +260,11 @@ class Session:
         slot.reason, slot.attempts, slot.standing = "", 0, False
         slot.covered = slot.covered or now
         slot.enter(SlotState.CONFIRMED, now)
+        if self._capacity.confirmed(self.held):
+            self._tell("The broker takes registrations again.", capacity=self.capacity)
+            for one in self.slots.values():
+                if one.state is SlotState.REFUSED and one.full:
+                    one.enter(SlotState.WANTED, now)
         outage = self._outages.pop(slot.pair, None)
         if outage is None or not self._hours.had_data(outage.since_ns, now.clock_ns):
             return []
@@ -247,12 +304,63 @@ class Session:
                 self._gone(slot, now)
         elif policy is not ReplyPolicy.NOT_FOUND and slot.state is not SlotState.UNWANTED:
             slot.reason, slot.retry = message.code, policy is ReplyPolicy.RETRY_LATER
-            slot.standing = False
+            slot.standing, slot.full = False, policy is ReplyPolicy.PLANNING_FAULT
             slot.enter(SlotState.REFUSED, now)
+            self._tell_refusal(message)
             if policy is ReplyPolicy.PLANNING_FAULT:
-                # Somebody else uses the rest of the limit: nothing more is asked than what is held.
-                self._limit = max(1, self.held)
+                # Somebody else uses the rest of the limit, or the broker still counts a session that died.
+                self._capacity.refused(message.code, self.held, now)
         return [note]
+
+    def _tell_refusal(self, message: Refusal) -> None:
+        """Tells the first refusal of each code; the journal has all of them."""
+        if message.code in self._told_codes:
+            return
+        self._told_codes.add(message.code)
+        self._tell(
+            "The broker refuses a registration.",
+            code=message.code,
+            message=message.message,
+            channel=message.channel,
+            symbol=message.key,
+            policy=message.policy.value,
+            confirmed=self._confirmed,
+            wanted=self.wanted,
+            warning=True,
+        )
+
+    def _tell(self, text: str, *, warning: bool = False, **details: Any) -> None:
+        self._news.append(News(text, details, warning))
+
+    @property
+    def _confirmed(self) -> int:
+        return sum(slot.state is SlotState.CONFIRMED for slot in self.slots.values())
+
+    def _probe(self, now: Moment) -> None:
+        """Asks a broker that was full for one registration more, once it is time."""
+        full = [slot for slot in self.slots.values() if slot.state is SlotState.REFUSED and slot.full]
+        wanted = any(slot.state is SlotState.WANTED for slot in self.slots.values())
+        if (full or wanted) and self._capacity.probe(self.held, now) and full and not wanted:
+            full[0].enter(SlotState.WANTED, now)
+
+    def _settle(self, now: Moment) -> None:
+        """Watches how much of the plan the broker has confirmed, and tells it once."""
+        confirmed = self._confirmed
+        if 2 * confirmed >= self.wanted:
+            self.short_since = None
+        elif self.short_since is None:
+            self.short_since = now
+        whole = confirmed == self.wanted
+        if self._opened is None or not (whole or _SETTLED.exhausted(self._opened, now)):
+            return
+        self._opened = None
+        counts = Counter(slot.state.value for slot in self.slots.values())
+        self._tell(
+            "Registrations are confirmed." if whole else "Registrations are missing.",
+            plan=self.wanted,
+            warning=not whole,
+            **counts,
+        )
 
     def _gone(self, slot: Slot, now: Moment) -> None:
         del self.slots[slot.pair]

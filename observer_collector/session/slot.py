@@ -37,6 +37,7 @@ class Slot:
         since: When it came there.
         reason: The broker's code where it refused.
         retry: Whether a refused slot is tried again.
+        full: Whether it was refused because the broker takes no more; it is asked for when there is room.
         attempts: How often it was sent without success.
         revivals: How often it was registered again because it stayed silent.
         covered: When the broker first confirmed it on this connection; None where it has not.
@@ -48,6 +49,7 @@ class Slot:
     since: Moment
     reason: str = ""
     retry: bool = False
+    full: bool = False
     attempts: int = 0
     revivals: int = 0
     covered: Moment | None = None

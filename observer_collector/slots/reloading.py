@@ -2,23 +2,25 @@
 
 Invariant: the file in the configuration mount holds only variables that may change while the collector
 runs; it is taken as a whole or not at all, and what is in force is always a valid set. A removed file
-or variable brings the environment's value back.
+or variable brings the environment's value back; a file that is there and cannot be read changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from observer_core.errors import ConfigurationError
+from observer_core.json_text import parse_json
 from observer_core.logs import logger
 from observer_core.settings import CollectorSettings
 
 _POLL_SECONDS = 2.0
 _LARGEST_BYTES = 64 * 1024
+# In place of content: equal to none, so that the file is taken as soon as it can be read.
+_UNREADABLE = "unreadable"
 
 RELOADABLE = frozenset(
     {
@@ -55,7 +57,7 @@ class Reloading:
         self._path = path
         self._base = base
         self._apply = apply
-        self._content: bytes | None = None
+        self._content: bytes | str | None = None
         self.problem: str | None = None
         self.reloads = 0
 
@@ -67,32 +69,46 @@ class Reloading:
 
     def look(self) -> None:
         """Takes the file where it has changed."""
-        content = self._read()
+        try:
+            content = self._read()
+        except OSError as error:
+            problem = str(self._wrong(f"cannot be read: {error.strerror}"))
+            if problem != self.problem:
+                self._refuse(problem)
+            # Whatever it holds once it can be read is taken anew.
+            self._content = _UNREADABLE
+            return
         if content == self._content:
             return
         self._content = content
         try:
             self._apply(self._changed(content))
         except ConfigurationError as error:
-            self.problem = str(error)
-            _log.error("The changed settings are not taken; the old ones stay in force.", error=str(error))
+            self._refuse(str(error))
         else:
             self.problem = None
             self.reloads += 1
             _log.info("Settings were changed without a restart.", path=str(self._path))
 
+    def _refuse(self, problem: str) -> None:
+        self.problem = problem
+        _log.error("The changed settings are not taken; the old ones stay in force.", error=problem)
+
     def _read(self) -> bytes | None:
+        """Returns what the file holds; None where there is none."""
         try:
             with self._path.open("rb") as file:
-                return file.read(_LARGEST_BYTES)
-        except OSError:
+                return file.read(_LARGEST_BYTES + 1)
+        except FileNotFoundError:
             return None
 
     def _changed(self, content: bytes | None) -> CollectorSettings:
         if content is None:
             return self._base
+        if len(content) > _LARGEST_BYTES:
+            raise self._wrong(f"is longer than {_LARGEST_BYTES} bytes")
         try:
-            changes = json.loads(content)
+            changes = parse_json(content)
         except ValueError as error:
             raise self._wrong(f"is no JSON: {error}") from None
         if not isinstance(changes, dict) or not all(isinstance(value, str) for value in changes.values()):

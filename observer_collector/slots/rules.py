@@ -14,6 +14,7 @@ from observer_collector.slots.registrations import read_channel, read_pair, read
 from observer_collector.slots.triggers import TriggerRules
 from observer_core.brokers.kis.catalogue import CHANNELS, Venue
 from observer_core.errors import ConfigurationError
+from observer_core.logs import HIDDEN
 from observer_core.settings import CollectorSettings, KisSettings
 from observer_core.settings.model import KisEnvironment
 
@@ -89,7 +90,15 @@ def check_addresses(settings: KisSettings) -> None:
         ("KIS_MASTER_URL", settings.master_url, ("https", "http")),
     ):
         if value and not _is_address(value, schemes):
-            raise _wrong(variable, value, f"it has to begin with {schemes[0]}:// and name a host")
+            raise _wrong(
+                variable, _without_login(value), f"it has to begin with {schemes[0]}:// and name a host"
+            )
+
+
+def _without_login(value: str) -> str:
+    """Returns an address without what stands before its host, however malformed it is."""
+    _, at, host = value.rpartition("@")
+    return f"{HIDDEN}@{host}" if at else value
 
 
 def _is_address(value: str, schemes: Sequence[str]) -> bool:

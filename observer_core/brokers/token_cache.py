@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from observer_core.errors import ConfigurationError, LockHeldError, StorageError
 from observer_core.files import write_atomically
+from observer_core.json_text import parse_json
 from observer_core.logs import hide, logger
 
 _FORMAT = 1
@@ -141,7 +142,7 @@ class TokenCache:
 
     def _entries(self) -> dict[str, dict[str, Any]]:
         try:
-            content = json.loads(self._path.read_bytes())
+            content = parse_json(self._path.read_bytes())
             entries: Any = content["entries"] if content["format"] == _FORMAT else None
         except FileNotFoundError:
             return {}

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from observer_core.files import write_atomically
+from observer_core.json_text import parse_json
 
 _FORMAT = 1
 
@@ -43,7 +44,7 @@ class EpochStore:
         except FileNotFoundError:
             return 0
         try:
-            return int(json.loads(content)["last"])
-        except (ValueError, KeyError, TypeError):
+            return int(parse_json(content)["last"])
+        except (ValueError, OverflowError, KeyError, TypeError):
             # A damaged file is a lost one: an epoch without a line in the journal was never used.
             return 0

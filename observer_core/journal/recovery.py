@@ -1,13 +1,15 @@
 """Sealing what a process that died has left open.
 
-Invariant: after `recover`, every segment of the shard is sealed and holds exactly the whole lines
-that were on disk; what had to be cut lies beside it, byte for byte. It runs only while the writer's
-lock is held, never refuses because of what it finds in a segment, and may itself be interrupted and
-run again: each step leaves something that the next run takes for a segment to recover.
+Invariant: after `recover`, every segment of the shard is sealed and holds exactly the whole lines that
+were on disk; what had to be cut lies beside it, byte for byte. What bears a segment's name and is no
+file is passed over and told. It runs only while the writer's lock is held, never refuses because of
+what it finds in a segment, and may itself be interrupted and run again: each step leaves something that
+the next run takes for a segment to recover.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,6 +63,7 @@ class Recovery:
         segments: The segments it sealed, in order of writing.
         continuity: State of the accounting after the last line (`VolumeContinuity.restore`).
         unreported: Holes that the kept lines show and that no kept control record tells of.
+        strange: What bears the name of a segment's file and is none: folders, links that lead nowhere.
         last_wall_ns: Receive time of the last line; 0 where there is none.
         last_epoch: Highest epoch of the last day; 0 where there is none.
     """
@@ -68,6 +71,7 @@ class Recovery:
     segments: tuple[RecoveredSegment, ...]
     continuity: Mapping[str, Any]
     unreported: tuple[Hole, ...]
+    strange: tuple[Path, ...]
     last_wall_ns: int
     last_epoch: int
 
@@ -98,6 +102,7 @@ class JournalRecovery:
         self._policy = policy
         self._storage = storage or SegmentStorage()
         self._unreported: list[Hole] = []
+        self._strange: list[Path] = []
 
     def recover(self) -> Recovery:
         """Seals everything that is not sealed.
@@ -107,6 +112,7 @@ class JournalRecovery:
         """
         folders = self._day_folders()
         recovered = []
+        self._strange.clear()
         for number, folder in enumerate(folders):
             self._remove_leftovers(folder)
             for name in self._unsealed(folder, verify=number == len(folders) - 1):
@@ -117,6 +123,7 @@ class JournalRecovery:
             segments=tuple(recovered),
             continuity=self._continuity_after(last).state(),
             unreported=tuple(self._unreported),
+            strange=tuple(self._strange),
             last_wall_ns=0 if last is None else last.last_wall_ns,
             last_epoch=0 if last is None else last.last_epoch,
         )
@@ -130,7 +137,8 @@ class JournalRecovery:
     def _remove_leftovers(self, folder: Path) -> None:
         """Removes manifests that were being written; they are made anew."""
         for path in folder.glob(f".{self.settings.shard}_*.new"):
-            self._storage.remove(path)
+            if not path.is_dir():
+                self._storage.remove(path)
 
     def _unsealed(self, folder: Path, *, verify: bool) -> list[SegmentName]:
         """Returns the segments without a manifest; on the last day, also those whose manifest is damaged."""
@@ -143,7 +151,20 @@ class JournalRecovery:
             for suffix in (OPEN_SUFFIX, FINAL_SUFFIX, COMPRESSED_SUFFIX)
             for name in names_in(folder, shard, suffix)
         }
-        return sorted(found - sealed, key=lambda name: name.sequence)
+        return sorted(
+            (name for name in found - sealed if self._is_of_files(folder, name)),
+            key=lambda name: name.sequence,
+        )
+
+    def _is_of_files(self, folder: Path, name: SegmentName) -> bool:
+        """Returns whether whatever bears the segment's name is a file; notes what is none."""
+        paths = (
+            folder / f"{name.stem}{suffix}"
+            for suffix in (OPEN_SUFFIX, FINAL_SUFFIX, COMPRESSED_SUFFIX, MANIFEST_SUFFIX, TORN_SUFFIX)
+        )
+        strange = [path for path in paths if os.path.lexists(path) and not path.is_file()]
+        self._strange += strange
+        return not strange
 
     def _seal(self, folder: Path, name: SegmentName, before: Manifest | None) -> RecoveredSegment:
         final = folder / f"{name.stem}{FINAL_SUFFIX}"
@@ -235,8 +256,11 @@ class JournalRecovery:
 
 def _read_manifest(folder: Path, name: SegmentName) -> Manifest | None:
     """Returns a manifest, or None where its file is damaged: its segment is then sealed anew."""
+    path = manifest_path(folder, name)
+    if not path.is_file():
+        return None
     try:
-        return Manifest.read(manifest_path(folder, name))
+        return Manifest.read(path)
     except StorageError:
         return None
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from observer_core.errors import StorageError
+from observer_core.json_text import parse_json
 
 MANIFEST_FORMAT = 1
 OPEN_SUFFIX = ".jsonl.open"
@@ -129,7 +130,7 @@ def parse_manifest(content: bytes, path: Path) -> Manifest:
         StorageError: The content is no manifest of a known format.
     """
     try:
-        fields = json.loads(content)
+        fields = parse_json(content)
         version = fields.pop("format")
         reader = _MANIFEST_READERS.get(version)
         if reader is None:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from observer_core.clock import Clock
 from observer_core.errors import InputError, ObserverError
 from observer_core.files import create_atomically, write_atomically
+from observer_core.json_text import parse_json
 from observer_core.logs import logger
 from observer_core.reference.instrument import ListedInstrument, Market
 from observer_core.settings import Paths
@@ -148,7 +149,7 @@ def read_symbols(path: Path) -> Symbols:
         InputError: It is missing or damaged.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         if content["format"] != FORMAT:
             raise InputError(f"{path} has format {content['format']!r} instead of {FORMAT}.")
         return Symbols(
@@ -265,7 +266,7 @@ def _write_health(path: Path, reports: Sequence[StageReport], now: datetime) -> 
 
 def _read_health(path: Path) -> dict[str, Any]:
     try:
-        stages = json.loads(path.read_bytes())["stages"]
+        stages = parse_json(path.read_bytes())["stages"]
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 from observer_core.errors import InputError
 from observer_core.files import create_atomically
+from observer_core.json_text import parse_json
 from observer_core.reference.instrument import COMMON_SHARE, ListedInstrument, Market
 from observer_core.reference.symbols import Symbols
 from observer_core.settings import Paths, UniverseSettings
@@ -202,7 +203,7 @@ def read_universe(path: Path) -> Universe:
         InputError: It is missing, damaged or of another format.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         if content["format"] != FORMAT:
             raise InputError(f"{path} has format {content['format']!r} instead of {FORMAT}.")
         return Universe(

@@ -43,7 +43,9 @@ class Variable:
 
 
 def setting(name: str, default: Any, description: str, *, layer: Layer = Layer.OPTIONAL, **more: Any) -> Any:
-    """Declares a field that is read from the environment variable `name`."""
+    """Declares a field that is read from the environment variable `name`; no number is infinite or none."""
+    if isinstance(default, float):
+        more["allow_inf_nan"] = False
     return Field(
         default=default,
         validation_alias=name,

@@ -24,6 +24,12 @@ from observer_core.settings.declaration import Layer, setting
 
 _ROOT = Path("/opt/platform/runtime/observer")
 
+_DAY_SECONDS = 86_400
+# Ten years.
+_YEARS_HOURS = 87_600
+# Fewer REST requests a second than this are none at all.
+_FEWEST_REQUESTS = 0.01
+
 # A tuple is written as text with commas, not as JSON.
 _Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -222,14 +228,22 @@ class KisSettings(SettingsGroup):
         0.0,
         "REST requests a second; a share of the documented rate where 0.",
         ge=0,
+        le=1000,
     )
     rate_share: float = setting(
         "KIS_RATE_SHARE",
         0.8,
         "Share of the documented rate that Observer uses; the rest is for other programs of the app key.",
-        gt=0,
+        ge=0.01,
         le=1,
     )
+
+    @field_validator("requests_per_second", mode="after")
+    @classmethod
+    def _enough_requests(cls, value: float) -> float:
+        if 0 < value < _FEWEST_REQUESTS:
+            raise ValueError(f"Input should be 0, or {_FEWEST_REQUESTS} at least")
+        return value
 
     @property
     def reserve(self) -> KisSettings | None:
@@ -313,9 +327,14 @@ class CollectorSettings(SettingsGroup):
         5.0,
         "Volume of a minute, relative to the mean of the ten before, that is a trigger.",
         gt=1,
+        le=1_000_000,
     )
     trigger_price_move: float = setting(
-        "OBSERVER_TRIGGER_PRICE_MOVE", 0.05, "Change of the price within a minute that is a trigger.", gt=0
+        "OBSERVER_TRIGGER_PRICE_MOVE",
+        0.05,
+        "Change of the price within a minute that is a trigger.",
+        gt=0,
+        le=1000,
     )
     trigger_minimum_value: int = setting(
         "OBSERVER_TRIGGER_MINIMUM_VALUE",
@@ -324,25 +343,39 @@ class CollectorSettings(SettingsGroup):
         ge=0,
     )
     trigger_seconds: float = setting(
-        "OBSERVER_TRIGGER_SECONDS", 300.0, "Seconds for which a trigger keeps its symbol interesting.", gt=0
+        "OBSERVER_TRIGGER_SECONDS",
+        300.0,
+        "Seconds for which a trigger keeps its symbol interesting.",
+        gt=0,
+        le=_DAY_SECONDS,
     )
     dwell_seconds: float = setting(
-        "OBSERVER_DWELL_SECONDS", 120.0, "Seconds for which a symbol holds its slot at least.", ge=0
+        "OBSERVER_DWELL_SECONDS",
+        120.0,
+        "Seconds for which a symbol holds its slot at least.",
+        ge=0,
+        le=_DAY_SECONDS,
     )
     slot_margin: float = setting(
         "OBSERVER_SLOT_MARGIN",
         1.2,
         "How many times a holder's score a newcomer needs to take its slot.",
         ge=1,
+        le=1_000_000,
     )
     vi_poll_seconds: float = setting(
-        "OBSERVER_VI_POLL_SECONDS", 10.0, "Seconds between two looks at active VI; 0: none.", ge=0
+        "OBSERVER_VI_POLL_SECONDS",
+        10.0,
+        "Seconds between two looks at active VI; 0: none.",
+        ge=0,
+        le=_DAY_SECONDS,
     )
     ranking_poll_seconds: float = setting(
         "OBSERVER_RANKING_POLL_SECONDS",
         120.0,
         "Seconds between two looks at the broker's ranking of volume increase; 0: none.",
         ge=0,
+        le=_DAY_SECONDS,
     )
     sweep_symbols: _Names = setting(
         "OBSERVER_SWEEP_SYMBOLS", (), "Symbols swept beside the universe, ETFs for example."
@@ -353,24 +386,35 @@ class CollectorSettings(SettingsGroup):
         20,
         "Attempts to connect in an hour, restarts included: the broker blocks keys that loop.",
         ge=1,
+        le=1_000_000,
     )
     swing_interval_seconds: int = setting(
-        "OBSERVER_SWING_INTERVAL_SECONDS", 60, "Seconds between two sweeps over the universe.", ge=1
+        "OBSERVER_SWING_INTERVAL_SECONDS",
+        60,
+        "Seconds between two sweeps over the universe.",
+        ge=1,
+        le=_DAY_SECONDS,
     )
     fsync_interval_ms: int = setting(
         "OBSERVER_FSYNC_INTERVAL_MS",
         500,
         "Durability window: longest time in milliseconds for which a line is not on the disk.",
         ge=1,
+        le=3_600_000,
     )
     segment_megabytes: int = setting(
-        "OBSERVER_SEGMENT_MEGABYTES", 64, "Size in megabytes at which a segment is sealed.", ge=1
+        "OBSERVER_SEGMENT_MEGABYTES",
+        64,
+        "Size in megabytes at which a segment is sealed.",
+        ge=1,
+        le=1_048_576,
     )
     reserve_megabytes: int = setting(
         "OBSERVER_RESERVE_MEGABYTES",
         24,
         "Megabytes that each track keeps back for a full disk; more than 16, what may wait in memory.",
         ge=0,
+        le=1_048_576,
     )
     hole_alarms: _Names = setting(
         "OBSERVER_HOLE_ALARMS",
@@ -390,6 +434,7 @@ class CollectorSettings(SettingsGroup):
         24.0,
         "Age in hours at which sealed segments are compressed; 0 for at once.",
         ge=0,
+        le=_YEARS_HOURS,
     )
 
     stop_seconds: float = setting(
@@ -405,6 +450,7 @@ class CollectorSettings(SettingsGroup):
         "Real seconds between two verifications of the execution contracts by the collector, 0 for none. "
         "Where empty: 60 in a pod on the real clock, else none, as the contracts describe a pod.",
         ge=0,
+        le=_DAY_SECONDS,
     )
 
     @field_validator(
@@ -458,7 +504,7 @@ class AlertSettings(SettingsGroup):
         "Address of an outside watcher, asked while the collector is well (healthchecks.io and alike).",
     )
     dead_man_interval_seconds: int = setting(
-        "OBSERVER_DEAD_MAN_INTERVAL_SECONDS", 60, "Seconds between two signs of life.", ge=1
+        "OBSERVER_DEAD_MAN_INTERVAL_SECONDS", 60, "Seconds between two signs of life.", ge=1, le=_DAY_SECONDS
     )
     runbook_url: str = setting(
         "OBSERVER_RUNBOOK_URL",

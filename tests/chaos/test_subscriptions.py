@@ -75,6 +75,36 @@ async def test_a_full_broker_gets_no_further_registrations(scene):
     run.assert_all_that_was_sent_is_journaled()
 
 
+async def test_a_broker_that_still_counts_a_dead_session_gets_everything_a_little_later(scene):
+    """OPSP0008 at the first registration of a new connection: passing, and not forty slots less for good."""
+    async with scene() as run:
+        await run.fault("refuse", code="OPSP0008", count=1)
+        await run.fault("abort")
+        await run.step_until(
+            lambda one: one["session"]["connections"] >= 2 and all_confirmed(one),
+            begin="09:02:00",
+            end="09:08:00",
+        )
+        await run.step_until(lambda one: one["ready"], begin="09:08:01", end="09:10:00")
+    assert [one["code"] for one in run.controls("refuse")] == ["OPSP0008"]
+    run.assert_every_share_is_accounted_for()
+
+
+async def test_trades_and_books_that_fall_silent_are_told_although_indices_flow(scene):
+    """Confirmed, and only indices come: not ready, and the line is made anew."""
+    async with scene(broker={"OBSERVER_SIMULATOR_KEEP_ALIVE_SECONDS": "30"}) as run:
+        await run.fault("silent", channels=["H0STCNT0", "H0STASP0"])
+        await run.step_until(lambda one: not one["ready"], begin="09:02:00", end="09:08:00")
+        assert "no data come" in (await run.status())["reason"]
+        await run.step_until(lambda one: one["session"]["connections"] >= 2, begin="09:08:01", end="09:14:00")
+        await run.end_faults()
+        await run.step_until(
+            lambda one: one["ready"] and all_confirmed(one), begin="09:14:01", end="09:20:00"
+        )
+    assert "starved" in [one["cause"] for one in run.controls("disconnect")]
+    run.assert_every_share_is_accounted_for()
+
+
 async def test_an_approval_key_that_is_refused_is_renewed_once(scene):
     """OPSP0011: one new key and one new connection, not a loop of refusals that locks the key."""
     async with scene() as run:

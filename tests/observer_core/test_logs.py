@@ -56,3 +56,11 @@ def test_short_values_hide_nothing() -> None:
     """A one-letter password must not blank every line."""
     hide(["a"])
     assert redact("a day") == "a day"
+
+
+def test_a_line_with_half_a_surrogate_pair_is_written(tmp_path: Path) -> None:
+    """It may come out of somebody's JSON file, and the line is what tells of it."""
+    configure(ServiceSettings.load({}), program="collector", folder=tmp_path)
+    logger("test").info("refused", name="\ud800x")
+    (line,) = (tmp_path / "collector.log").read_text().splitlines()
+    assert "\\ud800x" in line

@@ -68,8 +68,9 @@ async def exchange(
 def _network_error(client: httpx.AsyncClient, path: str, error: httpx.HTTPError) -> NetworkError:
     early = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
     kind = NotConnectedError if early else NetworkError
+    address = client.base_url.copy_with(path=path, userinfo=b"")
     return kind(
-        f"{client.base_url.copy_with(path=path)} gave no answer: {type(error).__name__} {error}".rstrip(),
+        f"{address} gave no answer: {type(error).__name__} {error}".rstrip(),
         remedy="Check KIS_REST_URL, the network and the egress rules, or wait for the end of a maintenance.",
     )
 

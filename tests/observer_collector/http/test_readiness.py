@@ -3,14 +3,13 @@
 from datetime import date
 
 import pytest
+from readiness_facts import START, recording_facts
 
-from observer_collector.http.readiness import Facts, judge
+from observer_collector.http.readiness import Sweeps, judge
 from observer_collector.moments import Moment
+from observer_collector.session.watch import Delivery
 from observer_core.journal import JournalState
 from observer_core.market.calendar import Phase
-
-WRITABLE = (JournalState.WRITABLE, JournalState.WRITABLE)
-START = Moment(0, 0)
 
 
 def moment(seconds, real=None):
@@ -18,25 +17,12 @@ def moment(seconds, real=None):
 
 
 def facts(**changes):
-    """A writer that records in the session."""
-    values = {
-        "standby": False,
-        "stopping": False,
-        "recovering": False,
-        "journal": WRITABLE,
-        "phase": Phase.CONTINUOUS,
-        "data_due": True,
-        "universe_missing": None,
-        "refusal": None,
-        "problem": None,
-        "confirmed": 40,
-        "last_data": moment(100),
-        "ready_since": START,
-    }
-    return Facts(**(values | changes))
+    return recording_facts(moment(100), **changes)
 
 
-IDLE = {"phase": Phase.CLOSED, "data_due": False, "confirmed": 0, "last_data": None}
+IDLE = {"phase": Phase.CLOSED, "data_due": False, "confirmed": 0, "last_data": None, "delivery": Delivery()}
+# Only indices and market operations are registered.
+NO_SYMBOLS = {"delivery": Delivery()}
 
 
 @pytest.mark.parametrize(
@@ -55,10 +41,22 @@ IDLE = {"phase": Phase.CLOSED, "data_due": False, "confirmed": 0, "last_data": N
         ({"confirmed": 0, "problem": "code 1006"}, False, "external: code 1006"),
         ({"confirmed": 0, "last_data": None}, False, "external: no registration is confirmed"),
         ({"confirmed": 0, "ready_since": moment(100)}, False, "connecting"),
-        ({"last_data": moment(40)}, False, "external: connected, but no data come"),
-        ({"last_data": None}, False, "external: connected, but no data come"),
-        ({"last_data": None, "ready_since": moment(60)}, True, "recording"),
-        ({"last_data": None, "phase": Phase.CLOSING_AUCTION}, True, "connected"),
+        # Indices come in any case: they do not hide that trades and books are silent.
+        ({"delivery": Delivery(36, 36, 0, moment(40))}, False, "external: connected, but no data come"),
+        ({"delivery": Delivery(36, 0, 0, None)}, False, "external: connected, but no data come"),
+        ({"delivery": Delivery(36, 0, 0, None), "ready_since": moment(60)}, True, "recording"),
+        ({"delivery": Delivery(36, 0, 0, None), "phase": Phase.CLOSING_AUCTION}, True, "connected"),
+        ({"delivery": Delivery(36, 36, 3, moment(105))}, False, "too few registrations deliver: 3 of 36"),
+        ({"delivery": Delivery(36, 36, 9, moment(105))}, True, "recording"),
+        ({"delivery": Delivery(36, 4, 0, moment(105))}, True, "recording"),
+        (NO_SYMBOLS | {"last_data": moment(40)}, False, "external: connected, but no data come"),
+        (NO_SYMBOLS, True, "recording"),
+        ({"confirmed": 1, "short_since": moment(60)}, False, "registrations are confirmed: 1 of 41"),
+        ({"confirmed": 1, "short_since": moment(100)}, True, "recording"),
+        ({"sweeps": Sweeps(START, moment(5), 20, "HTTP 500")}, False, "sweeps bring no rows: HTTP 500"),
+        ({"sweeps": Sweeps(START, None, 20, None)}, False, "external: sweeps bring no rows"),
+        ({"sweeps": Sweeps(moment(50), None, 20, None)}, True, "recording"),
+        ({"sweeps": None}, True, "recording"),
     ],
 )
 def test_readiness_has_a_reason(changes, ready, reason):
@@ -70,4 +68,5 @@ def test_readiness_has_a_reason(changes, ready, reason):
 def test_a_fast_virtual_clock_is_no_outage():
     """A virtual minute that lasted a tenth of a second is not long enough to miss data."""
     last = moment(40, real=99.9)
-    assert judge(facts(last_data=last, ready_since=moment(0, real=95)), moment(110, real=100)).ready
+    changes = {"delivery": Delivery(36, 36, 36, last), "sweeps": Sweeps(last, None, 1, None)}
+    assert judge(facts(ready_since=moment(0, real=95), **changes), moment(110, real=100)).ready

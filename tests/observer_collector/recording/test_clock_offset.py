@@ -65,3 +65,10 @@ async def test_every_answer_of_a_client_counts():
     assert told.answers == 2
     assert told.at_least_ns <= 0 <= told.at_most_ns
     assert told.payload()["source"] == "http-date"
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
+def test_a_header_that_is_no_date_says_nothing(date):
+    comparison = ClockComparison(RealClock())
+    comparison.add(date, NOON_NS, NOON_NS + 10**7)
+    assert comparison.take() is None

@@ -243,3 +243,21 @@ async def test_a_trade_that_comes_after_the_slot_was_planned_anew_is_no_hole(des
     assert (account.holes, account.hole_shares, account.unwatched_shares) == (0, 0, 2)
     assert not [line for line in lines if line.key == "hole"]
     assert desk.recorder.holes == 0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ' {"approval_key":"99998888-secret-approval","header":',
+        '\ufeff{"header":{"tr_id":"H0STCNT0"},"approval_key":"99998888-secret-approval"}',
+        "no session for 99998888-secret-approval",
+    ],
+)
+async def test_no_form_of_a_message_carries_the_approval_key_into_the_journal(desk, message):
+    """Behind a blank, behind a byte order mark, in plain words."""
+    hide(["99998888-secret-approval"])
+    await desk.recorder.begin_epoch()
+    desk.takes(message)
+    (line,) = await desk.records()
+    assert line.record == -1
+    assert "99998888-secret-approval" not in line.payload

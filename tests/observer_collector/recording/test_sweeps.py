@@ -6,6 +6,7 @@ import json
 import pytest
 
 from observer_collector.market_hours import MarketHours
+from observer_collector.recording import sweeps as sweeps_module
 from observer_collector.recording.sweeps import SwingSweeper
 from observer_core.clock import StepClock, kst_datetime
 from observer_core.errors import (
@@ -29,8 +30,8 @@ CODES = [f"{number:06d}" for number in range(70)]
 class Sweeping:
     """A sweeper, its journal, and the script of its broker."""
 
-    def __init__(self, root, calendar, start):
-        self.clock = StepClock(kst_datetime(start))
+    def __init__(self, root, calendar, start, clock):
+        self.clock = clock(kst_datetime(start))
         self.root = root
         settings = WriterSettings(root, Track.SWING, "kis", "0-swing", 0.01, 1 << 20)
         self.writer = JournalWriter(settings, self.clock)
@@ -83,7 +84,7 @@ class Sweeping:
 
 @pytest.fixture
 async def sweeping(tmp_path, calendar, at):
-    return lambda start: Sweeping(tmp_path / "swing", calendar, at(start))
+    return lambda start, clock=StepClock: Sweeping(tmp_path / "swing", calendar, at(start), clock)
 
 
 async def test_sweeps_are_aligned_and_complete(sweeping):
@@ -258,3 +259,25 @@ async def test_a_sweep_that_takes_longer_than_the_interval_leaves_the_next_one_o
     await run.lines()
     assert run.sweeper.skipped == 1
     assert sorted({moment for moment, _ in run.asked}) == ["09:02:10", "09:03:00", "09:04:00"]
+
+
+class SetBackClock(StepClock):
+    """A clock that somebody sets back, as an operator or NTP may."""
+
+    def step_back(self, seconds):
+        self._now_ns -= seconds * 10**9
+
+
+async def test_a_clock_set_back_stops_no_sweep(sweeping, monkeypatch):
+    """After a step of forty minutes the sweeps go on at the minutes that the clock shows."""
+    monkeypatch.setattr(sweeps_module, "_LOOK_SECONDS", 0.01)
+    run = sweeping("10:00:30", SetBackClock)
+    await run.until("10:01:30")
+    run.clock.step_back(2_400)
+    before = len(run.asked)
+    async with asyncio.timeout(60):
+        while not run.sweeper.set_back:
+            await asyncio.sleep(0.01)
+    await run.until("09:23:30")
+    await run.lines()
+    assert sorted({moment for moment, _ in run.asked[before:]}) == ["09:22:00", "09:23:00"]

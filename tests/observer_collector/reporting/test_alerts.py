@@ -3,14 +3,13 @@
 from datetime import date
 
 import pytest
+from readiness_facts import recording_facts
 
-from observer_collector.http.readiness import Facts
 from observer_collector.moments import Moment
 from observer_collector.reporting.alerts import Board, Condition, critical
+from observer_collector.session.watch import Delivery
 from observer_core.journal import JournalState
 from observer_core.market.calendar import Phase
-
-WRITABLE = (JournalState.WRITABLE, JournalState.WRITABLE)
 
 
 def at(seconds):
@@ -18,22 +17,7 @@ def at(seconds):
 
 
 def facts(**changes):
-    """A writer that records in the session."""
-    values = {
-        "standby": False,
-        "stopping": False,
-        "recovering": False,
-        "journal": WRITABLE,
-        "phase": Phase.CONTINUOUS,
-        "data_due": True,
-        "universe_missing": None,
-        "refusal": None,
-        "problem": None,
-        "confirmed": 40,
-        "last_data": at(1000),
-        "ready_since": at(0),
-    }
-    return Facts(**(values | changes))
+    return recording_facts(at(1000), **changes)
 
 
 NIGHT = {"phase": Phase.CLOSED, "data_due": False, "confirmed": 0, "last_data": None}
@@ -65,7 +49,7 @@ FULL = {"journal": (JournalState.WRITABLE, JournalState.DISK_FULL)}
             {Condition.NOT_COLLECTING: "no universe for 2026-09-15"},
         ),
         (
-            {"last_data": at(900)},
+            {"delivery": Delivery(expected=36, due=36, recent=0, last=at(900))},
             True,
             {Condition.NOT_COLLECTING: "external: connected, but no data come"},
         ),

@@ -61,3 +61,10 @@ async def test_a_folder_that_takes_no_file_costs_the_memory_only(tmp_path, clock
     budget = ConnectBudget(tmp_path / "file" / "connects.json", 1, clock)
     budget.spend()
     assert budget.free_at_ns() > 0
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"format":1,"attempts_ns":[1e999]}'])
+def test_a_hostile_file_begins_anew(tmp_path, clock, content):
+    """It costs the memory, not the start."""
+    (tmp_path / "connects.json").write_text(content)
+    assert ConnectBudget(tmp_path / "connects.json", 3, clock).used == 0

@@ -110,14 +110,56 @@ def test_already_in_subscribe_is_success(talk):
     assert conversation.states() == {"005930": "confirmed"}
 
 
-def test_too_many_registrations_is_a_planning_fault(talk):
-    """OPSP0008 is shown as refused and never sent again."""
-    conversation = talk((SAMSUNG,))
+def test_a_full_broker_is_asked_for_one_more_after_minutes(talk):
+    """OPSP0008 at a few that it holds: nothing for five minutes, then one; refused again, ten minutes."""
+    plan = [Pair("H0STCNT0", f"00000{number}") for number in range(8)]
+    conversation = talk(plan)
+    conversation.accepted(*plan[:5])
+    conversation.after(0.1)
+    conversation.reply(plan[5], "OPSP0008", outcome="1", message="MAX SUBSCRIBE OVER")
+    assert conversation.session.capacity == 5
+
+    def asked(minutes, code="OPSP0008"):
+        found = []
+        for _ in range(minutes * 6):
+            conversation.session.heard(conversation.now)
+            for pair in plan[:5]:
+                conversation.records[pair] = conversation.records.get(pair, 0) + 1
+            for one in conversation.after(10):
+                if isinstance(one, Register):
+                    found.append(one.pair)
+                    conversation.reply(one.pair, code, outcome="0" if code == "OPSP0000" else "1")
+        return found
+
+    assert asked(4) == []
+    assert len(asked(2)) == 1
+    assert asked(8) == []
+    assert sorted(set(asked(3, "OPSP0000"))) == plan[5:]
+    assert conversation.session.capacity == 41
+
+
+def test_a_broker_that_is_full_at_once_still_counts_a_dead_session(talk):
+    """OPSP0008 before anything is held costs half a minute, and not the connection's registrations."""
+    plan = [Pair("H0STCNT0", f"00000{number}") for number in range(8)]
+    conversation = talk(plan)
     conversation.after(0)
-    conversation.reply(SAMSUNG, "OPSP0008", outcome="1", message="MAX SUBSCRIBE OVER")
-    assert conversation.session.slots[SAMSUNG].reason == "OPSP0008"
-    assert conversation.states() == {"005930": "refused"}
-    assert all(conversation.after(60) in ([], [End(EndCause.SILENT)]) for _ in range(30))
+    conversation.reply(plan[0], "OPSP0008", outcome="1", message="MAX SUBSCRIBE OVER")
+    assert conversation.states()["000000"] == "refused"
+    sent = []
+    for _ in range(400):
+        conversation.session.heard(conversation.now)
+        for one in conversation.after(0.1):
+            if isinstance(one, Register):
+                sent.append(one.pair)
+                conversation.reply(one.pair, "OPSP0000")
+    assert sorted(set(sent)) == plan
+    assert set(conversation.states().values()) == {"confirmed"}
+    texts = [one.text for one in conversation.session.news()]
+    assert texts == [
+        "The broker refuses a registration.",
+        "Registrations are missing.",
+        "The broker takes registrations again.",
+    ]
 
 
 @pytest.mark.parametrize("code", ["OPSP0007", "OPSP0009", "OPSP8999", "OPSP9995"])
@@ -247,6 +289,45 @@ def test_a_connection_that_delivers_nothing_is_begun_anew(talk):
             if isinstance(command, Register):
                 conversation.reply(command.pair, "OPSP0002", outcome="1")
     assert [command for command in seen if isinstance(command, End)] == [End(EndCause.STARVED)]
+
+
+def test_an_index_does_not_hide_that_trades_are_silent(talk):
+    """Indices are computed whether or not anything trades."""
+    plan = [Pair("H0STCNT0", f"00000{number}") for number in range(6)]
+    index = Pair("H0UPCNT0", "0001")
+    conversation = talk([*plan, index])
+    for pair in [*plan, index]:
+        conversation.after(0.1)
+        conversation.reply(pair, "OPSP0000")
+    seen = []
+    for number in range(24):
+        conversation.session.heard(conversation.now)
+        conversation.records[index] = number + 1
+        seen += conversation.after(10)
+    assert End(EndCause.STARVED) in seen
+    assert conversation.session.starvations == 1
+
+
+def test_what_delivers_has_done_so_lately(talk):
+    """A registration that fell silent delivers no more; a new record makes it deliver at once."""
+    plan = [Pair("H0STCNT0", f"00000{number}") for number in range(6)]
+    conversation = talk(plan)
+    for pair in plan:
+        conversation.after(0.1)
+        conversation.reply(pair, "OPSP0000")
+        conversation.records[pair] = 1
+    session = conversation.session
+    conversation.after(10)
+    assert all(session.delivers(pair, conversation.now) for pair in plan)
+    for number in range(20):
+        session.heard(conversation.now)
+        conversation.records[plan[0]] = number + 2
+        conversation.after(10)
+    assert [session.delivers(pair, conversation.now) for pair in plan] == [True] + [False] * 5
+    found = session.delivery(conversation.now)
+    assert (found.expected, found.due, found.recent) == (6, 6, 1)
+    conversation.records[plan[1]] = 2
+    assert session.delivers(plan[1], conversation.now)
 
 
 def test_one_record_shows_that_a_connection_delivers(talk):

@@ -73,3 +73,32 @@ def test_what_is_wrong_is_not_taken_and_said(desk, content, why):
     desk.write({"OBSERVER_TRIGGER_SYMBOLS": "2"})
     assert [one.trigger_symbols for one in desk.applied] == [2]
     assert desk.reloading.problem is None
+
+
+def test_a_file_nested_too_deeply_is_told_and_ends_nothing(desk):
+    desk.write("[" * 60_000)
+    assert "nested too deeply" in desk.reloading.problem
+    assert desk.applied == []
+
+
+def test_a_file_that_is_too_long_is_not_taken_in_part(desk):
+    desk.write(json.dumps({"OBSERVER_TRIGGER_SYMBOLS": "0"}) + " " * 70_000)
+    assert "longer than" in desk.reloading.problem
+    assert desk.applied == []
+
+
+def test_a_file_that_cannot_be_read_is_not_a_removed_one(desk):
+    """A folder in its place keeps the set in force and is told; the file is taken again once it is back."""
+    desk.write({"OBSERVER_TRIGGER_SYMBOLS": "0"})
+    desk.path.unlink()
+    desk.path.mkdir()
+    desk.reloading.look()
+    desk.reloading.look()
+    assert "cannot be read" in desk.reloading.problem
+    assert [settings.trigger_symbols for settings in desk.applied] == [0]
+    desk.path.rmdir()
+    desk.write({"OBSERVER_TRIGGER_SYMBOLS": "0"})
+    assert desk.reloading.problem is None
+    desk.path.unlink()
+    desk.reloading.look()
+    assert desk.applied[-1] == BASE

@@ -72,3 +72,11 @@ def test_nxt_lengthens_the_day_only_where_it_is_recorded():
     assert not records_nxt(rules())
     assert records_nxt(rules(OBSERVER_CHANNELS="H0UNCNT0"))
     assert records_nxt(rules(OBSERVER_PINNED_SYMBOLS="005930:H0NXCNT0"))
+
+
+@pytest.mark.parametrize("value", ["http://user:pass1@h:notaport", "user:pass1@h", "http://user:p/ass1@h"])
+def test_an_address_that_is_refused_shows_no_login(value):
+    with pytest.raises(ConfigurationError, match="KIS_REST_URL") as caught:
+        check_addresses(KisSettings.load({"KIS_REST_URL": value}))
+    assert "ass1" not in str(caught.value)
+    assert "user" not in str(caught.value)

@@ -302,3 +302,32 @@ async def test_the_state_of_another_version_does_not_stop_recovery(journal):
     async with recorded:
         recorded.append("2026-09-15T09:00:00")
     assert recover(recorded).continuity == {}
+
+
+async def test_a_manifest_nested_too_deeply_is_made_anew(journal):
+    recorded = await killed(journal)
+    recover(recorded)
+    (manifest,) = (recorded.root / DAY).glob("*.manifest.json")
+    whole = json.loads(manifest.read_bytes())
+    manifest.write_bytes(b"[" * 100_000)
+    recover(recorded)
+    assert json.loads(manifest.read_bytes())["sha256"] == whole["sha256"]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.open", ".manifest.json"])
+async def test_what_is_no_file_is_passed_over_and_told(journal, suffix):
+    """A folder and a link to itself under segments' names: the real segment beside them is sealed."""
+    recorded = await killed(journal)
+    folder = recorded.root / DAY
+    (path,) = folder.glob("*.open")
+    shard = path.name.partition("_")[0]
+    strange = folder / f"{shard}_09_000098{suffix}", folder / f"{shard}_09_000099.jsonl.open"
+    strange[0].mkdir()
+    strange[1].symlink_to(strange[1].name)
+    (folder / f".{shard}_09_000097.jsonl.open.new").mkdir()
+    found = recover(recorded)
+    assert [segment.lines for segment in found.segments] == [6]
+    assert set(found.strange) <= set(strange)
+    assert strange[1] in found.strange
+    assert not path.exists()
+    assert found.last_wall_ns > 0

@@ -153,3 +153,10 @@ def test_a_missing_or_damaged_file_names_itself(paths, content):
         paths.universe(DAY).write_text(content)
     with pytest.raises(InputError, match="20260915_kr_stocks"):
         read_universe(paths.universe(DAY))
+
+
+def test_a_universe_file_nested_too_deeply_is_a_damaged_one(tmp_path):
+    path = tmp_path / "universe.json"
+    path.write_bytes(b"[" * 100_000)
+    with pytest.raises(InputError, match="nested too deeply"):
+        read_universe(path)

@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from observer_core.errors import ConfigurationError, MissingMountError
-from observer_core.settings import Layer, Paths, PathSettings, Settings, variables
+from observer_core.settings import (
+    CollectorSettings,
+    KisSettings,
+    Layer,
+    Paths,
+    PathSettings,
+    Settings,
+    variables,
+)
 from observer_core.settings.model import GROUPS
 
 ROOT = "/opt/platform/runtime/observer"
@@ -107,3 +115,41 @@ def test_a_missing_mount_names_its_variable(tmp_path: Path) -> None:
     with pytest.raises(MissingMountError, match="OBSERVER_LOG_DIR"):
         paths.require_mounts()
     assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    ("group", "variable", "value"),
+    [
+        (CollectorSettings, "OBSERVER_COMPRESS_AFTER_HOURS", "inf"),
+        (CollectorSettings, "OBSERVER_COMPRESS_AFTER_HOURS", "1e300"),
+        (CollectorSettings, "OBSERVER_VI_POLL_SECONDS", "inf"),
+        (CollectorSettings, "OBSERVER_RANKING_POLL_SECONDS", "1e300"),
+        (CollectorSettings, "OBSERVER_SLOT_MARGIN", "inf"),
+        (CollectorSettings, "OBSERVER_DWELL_SECONDS", "inf"),
+        (CollectorSettings, "OBSERVER_TRIGGER_SECONDS", "inf"),
+        (CollectorSettings, "OBSERVER_TRIGGER_VOLUME_RATIO", "inf"),
+        (CollectorSettings, "OBSERVER_TRIGGER_PRICE_MOVE", "nan"),
+        (CollectorSettings, "OBSERVER_FSYNC_INTERVAL_MS", "1" + "0" * 400),
+        (CollectorSettings, "OBSERVER_SWING_INTERVAL_SECONDS", "1" + "0" * 30),
+        (KisSettings, "KIS_REQUESTS_PER_SECOND", "inf"),
+        (KisSettings, "KIS_REQUESTS_PER_SECOND", "1e-300"),
+        (KisSettings, "KIS_RATE_SHARE", "1e-300"),
+    ],
+)
+def test_an_endless_number_is_refused_by_its_name(group, variable, value) -> None:
+    """Not by a traceback out of some computation with it."""
+    with pytest.raises(ConfigurationError, match=variable):
+        group.load({variable: value})
+
+
+def test_no_number_among_the_settings_may_be_infinite() -> None:
+    """Whatever number with a fraction is declared, in whatever group."""
+    for group in GROUPS:
+        for field in group.model_fields.values():
+            if isinstance(field.default, float):
+                with pytest.raises(ConfigurationError, match=str(field.validation_alias)):
+                    group.load({str(field.validation_alias): "nan"})
+
+
+def test_no_limit_of_requests_is_still_the_share() -> None:
+    assert KisSettings.load({"KIS_REQUESTS_PER_SECOND": "0"}).requests_per_second == 0
