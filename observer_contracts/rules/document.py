@@ -19,6 +19,8 @@ TEST_PATH = re.compile(r"(^|/)(tests?|conftest\.py|test_[^/]*\.py|[^/]*_test\.py
 _CONTAINER_ROOTS = frozenset({"app", "opt", "srv", "workspace", "code", "data", "observer"})
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "0.0.0.0", "$", "<", "{", "host.")  # noqa: S104 - words of a document
 _NAME = re.compile(r"^\s*(?:- )?name:\s*[\"']?([a-z0-9.-]+)", re.MULTILINE)
+# Of a kustomization: the namespace of a deployment that stands beside.
+_OWN_NAMESPACE = re.compile(r"^namespace:\s*[\"']?([a-z0-9-]+)", re.MULTILINE)
 _CLOSE = 0.75
 
 
@@ -75,6 +77,7 @@ def _known_names(declaration: Declaration, evidence: Evidence) -> set[str]:
     known = {declaration.secret.name, declaration.pull_secret.name, *declaration.external_secrets}
     for manifest in repository_of(evidence).manifests:
         known.update(_NAME.findall(manifest.text))
+        known.update(_OWN_NAMESPACE.findall(manifest.text))
     return known
 
 
@@ -89,7 +92,7 @@ def _problem(declaration: Declaration, claim: Claim, known: set[str]) -> tuple[s
             secrets = {declaration.secret.name, declaration.pull_secret.name}
             problem = _name_problem("Secret", claim, secrets, known)
         case Subject.NAMESPACE:
-            problem = _namespace_problem(declaration, claim)
+            problem = _namespace_problem(declaration, claim, known)
         case Subject.PORT:
             problem = _port_problem(declaration, claim)
         case Subject.OBJECT:
@@ -107,9 +110,12 @@ def _name_problem(kind: str, claim: Claim, declared: set[str], known: set[str]) 
     return f"{kind} {near[0]}", f"{kind} {claim.value}"
 
 
-def _namespace_problem(declaration: Declaration, claim: Claim) -> tuple[str, str] | None:
+def _namespace_problem(declaration: Declaration, claim: Claim, known: set[str]) -> tuple[str, str] | None:
     family = declaration.namespace.partition("-")[0]
     if claim.value == declaration.namespace or claim.value.partition("-")[0] != family:
+        return None
+    # Another deployment of the repository, such as staging.
+    if claim.value in known:
         return None
     return f"namespace {declaration.namespace}", f"namespace {claim.value}"
 

@@ -56,6 +56,22 @@ def test_right_commands_are_left_alone(tmp_path: Path, line: str) -> None:
     assert _failed(tmp_path, "DOC-001") == []
 
 
+@pytest.mark.parametrize(("namespace", "faults"), [("observer-staging", 0), ("observer-stagin", 1)])
+def test_a_namespace_is_that_of_a_deployment_in_the_repository(
+    tmp_path: Path, namespace: str, faults: int
+) -> None:
+    """Another one of the same family is a name that was meant otherwise (I-18)."""
+    (tmp_path / "kustomization.yaml").write_text("kind: Kustomization\nnamespace: observer-staging\n")
+    (tmp_path / "guide.md").write_text(f"kubectl -n {namespace} get pods\n")
+    assert len(_failed(tmp_path, "DOC-001")) == faults
+
+
+def test_this_repository_agrees_with_its_contract() -> None:
+    """Documents, sources and images, as `observer contracts verify --repo .` reads them."""
+    found = verify(Verification(declare(), repository=read_repository(Path(__file__).parents[3])))
+    assert [result.finding for result in found if result.status is Status.FAIL] == []
+
+
 def test_names_of_the_repository_s_own_manifests_are_known(tmp_path: Path) -> None:
     """A name that resembles a declared one may be another object's."""
     (tmp_path / "a.yaml").write_text("kind: Deployment\nmetadata:\n  name: observer2\n")
