@@ -9,15 +9,15 @@ and of a file only the columns and row groups that the question needs.
     read.bars(("2026-09-01", "2026-09-30"), ["005930", "000660"])         # a LazyFrame of polars
     read.coverage("2026-09-15").sort("missing_volume").collect()          # what is known to be missing
 
-Where the lake is, the environment tells (`OBSERVER_DATA_DIR`, see `.env.example`); `read.at("var/demo/data")`
-gives the same functions for the data of another folder.
+Where the lake is, the environment tells (`OBSERVER_DATA_DIR`, see `.env.example`);
+`read.at("var/demo/runtime/data")` gives the same functions for the data of another folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -109,7 +109,7 @@ def at(folder: str | Path) -> Lake:
     """Returns the lake of a data folder.
 
     Args:
-        folder: What `OBSERVER_DATA_DIR` names where the data were recorded, such as `var/demo/data`.
+        folder: What `OBSERVER_DATA_DIR` names where the data were recorded, such as `var/demo/runtime/data`.
 
     Raises:
         ConfigurationError: There is no such folder, or it has no lake.
@@ -158,6 +158,9 @@ def _of(rows: pl.LazyFrame, symbols: Symbols) -> pl.LazyFrame:
 
 
 def _day(day: Day) -> date:
+    # A `datetime` is a `date` that equals none.
+    if isinstance(day, datetime):
+        return day.date()
     if isinstance(day, date):
         return day
     try:

@@ -8,6 +8,7 @@ fails the same way each time. Run retries are for lost processes only.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -20,6 +21,7 @@ from observer_core.errors import (
     ConfigurationError,
     ConservationError,
     DatabaseUnavailableError,
+    DiskFullError,
     ExternalError,
     InputError,
     NetworkError,
@@ -88,10 +90,23 @@ def failure_of(error: ObserverError) -> dg.Failure:
     )
 
 
+def _of_the_disk(error: OSError) -> StorageError:
+    """Returns what the disk's refusal means to an operator; nothing was published by halves."""
+    place = error.filename or "The data volume"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(
+            f"{place}: no space is left.",
+            remedy="Free space or enlarge the volume; the next run does again what is not finished.",
+        )
+    return StorageError(f"{place}: {error.strerror or error}.", remedy="Check the data volume.")
+
+
 @contextmanager
 def typed_failures() -> Iterator[None]:
-    """Turns the kernel's errors into failures; anything else is a bug and passes as it is."""
+    """Turns the kernel's errors and the disk's into failures; anything else is a bug and passes as it is."""
     try:
         yield
     except ObserverError as error:
         raise failure_of(error) from error
+    except OSError as error:
+        raise failure_of(_of_the_disk(error)) from error

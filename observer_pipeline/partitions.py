@@ -19,8 +19,8 @@ KEY_FORMAT = "%Y-%m-%d"
 # The first session of 2026: the deployment's predecessor left nothing that could be compacted.
 FIRST_DAY = date(2026, 1, 2)
 
-# Each day is compacted, closed and judged for itself; a backfill of a month is a run a day, of any two at a
-# time.
+# Each day is compacted, closed and judged for itself; a backfill of a month is a run a day, one after the
+# other on a small node (helm-values/dagster.yaml, docs/decisions/0034-wide-backfills-by-runs.md).
 ONE_DAY_A_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
 _MIDNIGHT_OF_EVERY_DAY = "0 0 * * *"

@@ -7,6 +7,7 @@ closed or open.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from observer_core.errors import ConfigurationError
 from observer_core.lake import readers
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.settings import Paths, PathSettings
+
+# DuckDB lets a query write wherever it lets it read, so that the kind of each statement decides.
+_EXPLAIN = re.compile(r"\s*explain\b(?P<options>\s+analyze\b|\s*\([^()]*\)(?=\s*\w))?", re.IGNORECASE)
 
 _EXAMPLE = "SELECT symbol, count(*) AS trades, sum(volume) AS shares FROM scalp_trades GROUP BY symbol"
 
@@ -74,9 +78,15 @@ def show(connection: duckdb.DuckDBPyConnection, query: str, *, as_csv: bool = Fa
     """Prints the rows of a query.
 
     Raises:
-        ConfigurationError: DuckDB refuses it; the message is DuckDB's.
+        ConfigurationError: It would change something, or DuckDB refuses it; the message is DuckDB's.
     """
     try:
+        for statement in connection.extract_statements(query):
+            if not _only_reads(connection, statement):
+                raise ConfigurationError(
+                    f"This is no query, but {statement.type.name}: {statement.query.strip()[:80]!r}.",
+                    remedy="Ask with SELECT, or EXPLAIN of a SELECT; write results elsewhere with --csv.",
+                )
         rows = connection.sql(query)
         if rows is None:
             return
@@ -89,6 +99,17 @@ def show(connection: duckdb.DuckDBPyConnection, query: str, *, as_csv: bool = Fa
             f"The query was refused: {error}.",
             remedy="Correct it; docs/data-dictionary.md lists tables and columns.",
         ) from error
+
+
+def _only_reads(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
+    if statement.type is duckdb.StatementType.SELECT:
+        return True
+    # EXPLAIN ANALYZE runs what it explains.
+    explained = _EXPLAIN.match(statement.query)
+    if statement.type is not duckdb.StatementType.EXPLAIN or explained is None:
+        return False
+    inner = connection.extract_statements(statement.query[explained.end() :])
+    return [one.type for one in inner] == [duckdb.StatementType.SELECT]
 
 
 def _paths(data: Path | None) -> Paths:

@@ -7,13 +7,16 @@ rows alone, and nothing of the machine or the time goes into the file.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from observer_core.errors import StorageError
@@ -29,6 +32,8 @@ _ROW_GROUP_ROWS = 65_536
 # choice (a dictionary for each column) 53.6 bytes and 0.64 s.
 _COMPRESSION_LEVEL = 1
 _STEPS = {ColumnType.INTEGER, ColumnType.INSTANT, ColumnType.DATE}
+# What a Parquet file begins and ends with.
+_MAGIC = b"PAR1"
 _WORDS = {ColumnType.TEXT, ColumnType.TEXTS}
 # Mostly one byte each, now and then a large one, and no two alike: 0.4 bytes a trade instead of 1.1.
 _SMALL_AND_UNSTEADY = {"volume"}
@@ -94,9 +99,40 @@ def _encoding(column: str) -> str:
     return "BYTE_STREAM_SPLIT" if column in _SMALL_AND_UNSTEADY else "DELTA_BINARY_PACKED"
 
 
+def require_whole(path: Path) -> None:
+    """Looks at both ends of a table file: what a disk or a copy has cut off is missed here.
+
+    Raises:
+        StorageError: It is no whole Parquet file.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        ends = file.read(len(_MAGIC)), os.pread(file.fileno(), len(_MAGIC), max(0, size - len(_MAGIC)))
+    if ends != (_MAGIC, _MAGIC):
+        raise _damaged(path, f"{size:,} bytes that are no whole Parquet file")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Opens a table file; whatever is wrong with its content names the file."""
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except (pa.ArrowInvalid, pa.ArrowException) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from error
+
+
+def _damaged(path: Path, found: str) -> StorageError:
+    return StorageError(
+        f"The table file {path} is damaged: {found}.",
+        remedy="Restore it from the backup target, or remove it and its receipt: while the journal still has "
+        "the day, compact_hours makes it anew.",
+    )
+
+
 def row_count(path: Path) -> int:
-    """Returns the rows of a table file."""
-    with pq.ParquetFile(path) as file:
+    """Returns the rows of a table file; raises StorageError where it is damaged."""
+    with _opened(path) as file:
         return int(file.metadata.num_rows)
 
 
@@ -106,8 +142,11 @@ def read_rows(path: Path, schema: TableSchema) -> Iterator[pl.DataFrame]:
     Args:
         path: The file.
         schema: The table; a column that an older file lacks is null.
+
+    Raises:
+        StorageError: The file is damaged.
     """
-    with pq.ParquetFile(path) as file:
+    with _opened(path) as file:
         for batch in file.iter_batches(_ROW_GROUP_ROWS):
             rows = pl.DataFrame(pl.from_arrow(batch))
             yield rows.match_to_schema(schema.polars, missing_columns="insert", extra_columns="ignore")
@@ -117,9 +156,9 @@ def read_sources(path: Path) -> tuple[FileSource, ...]:
     """Returns the segments that a table file was made from.
 
     Raises:
-        StorageError: The file is no table file of the lake.
+        StorageError: The file is damaged, or no table file of the lake.
     """
-    with pq.ParquetFile(path) as file:
+    with _opened(path) as file:
         metadata = file.metadata.metadata or {}
     try:
         return tuple(FileSource(**source) for source in json.loads(metadata[_SOURCES.encode()]))

@@ -48,10 +48,15 @@ def scan_files(files: Sequence[Path], table: Table) -> pl.LazyFrame:
     Args:
         files: Such as `table_files` gives, of one day or of many.
         table: The table.
+
+    Raises:
+        StorageError: A file is damaged.
     """
     schema = SCHEMAS[table]
     if not files:
         return schema.empty().lazy()
+    for file in files:
+        parquet.require_whole(file)
     return pl.scan_parquet(
         list(files),
         schema=schema.polars,
@@ -75,4 +80,12 @@ def sources(paths: Paths, table: Table, day: date) -> tuple[FileSource, ...]:
 def table_days(paths: Paths, table: Table) -> list[date]:
     """Returns the days of which a table has files, open and closed ones."""
     folders = (*paths.lake_table(table).glob("date=*"), *paths.lake_open_table(table).glob("date=*"))
-    return sorted({date.fromisoformat(folder.name.removeprefix("date=")) for folder in folders})
+    return sorted({day for folder in folders if (day := _day_of(folder)) is not None})
+
+
+def _day_of(folder: Path) -> date | None:
+    """Returns the day that a folder is named after; None where somebody else has made it."""
+    try:
+        return date.fromisoformat(folder.name.removeprefix("date="))
+    except ValueError:
+        return None

@@ -131,6 +131,7 @@ def _settle_unreadable(manifest: Manifest, intake: SegmentIntake) -> None:
             f"Segment {manifest.segment} of {manifest.day}: the manifest counts {manifest.lines} lines and "
             f"{manifest.records} records; found were {intake.lines} lines, {len(intake.unreadable)} of them "
             f"unreadable; difference by channel: {differing}.",
-            remedy="The segment is damaged or not the one that was sealed: restore it.",
+            remedy="Restore segment and manifest from the backup target. Where neither is there: move the "
+            "manifest away and restart the collector, which seals what can be read of the segment anew.",
         )
     intake.missing = {channel: number for channel, number in missing.items() if number}

@@ -1,19 +1,20 @@
 """The sources of symbols, in the order of preference.
 
 Invariant: a stage returns what its source says or raises; whether that is plausible is judged
-elsewhere, alike for all of them.
+elsewhere, alike for all of them. A broker lists what is traded today: for another day it is not asked.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import ClassVar
 
 from observer_core.brokers.kis.master_files import MasterFile, download_masters
 from observer_core.brokers.kiwoom.rest import KiwoomRestClient
 from observer_core.brokers.kiwoom.stocks import Converted, MarketCode, convert
 from observer_core.clock import Clock
+from observer_core.market.calendar import MarketCalendar
 from observer_core.reference.listing import LISTING_DATE, read_listing
 from observer_core.reference.symbols import LAST_GOOD, PACKAGED_LISTING, Loaded, Stage, last_good_symbols
 from observer_core.settings import KisSettings, KiwoomSettings, Paths
@@ -26,13 +27,17 @@ class KisMasterStage:
     Attributes:
         url: `KIS_MASTER_URL`.
         paths: Where the raw files are kept.
+        clock: The process's clock.
     """
 
     url: str
     paths: Paths
+    clock: Clock
     name: ClassVar[str] = "kis-master"
 
     async def load(self, day: date) -> Loaded:
+        if refusal := _not_today(day, self.clock):
+            return Loaded((), refusal)
         files = await download_masters(self.url, self.paths.master_files(day))
         instruments = tuple(instrument for file in files for instrument in file.instruments)
         return Loaded(instruments, "; ".join(map(_described, files)))
@@ -59,6 +64,8 @@ class KiwoomStage:
     async def load(self, day: date) -> Loaded:
         if not self.settings.is_configured:
             return Loaded((), "KIWOOM_APP_KEY and KIWOOM_APP_SECRET are not set")
+        if refusal := _not_today(day, self.clock):
+            return Loaded((), refusal)
         async with KiwoomRestClient.connect(self.settings, self.paths.token_cache, self.clock) as client:
             rows = {market: await client.stock_list(market) for market in MarketCode}
         good = last_good_symbols(self.paths, day)
@@ -82,7 +89,9 @@ class LastGoodStage:
         symbols = last_good_symbols(self.paths, day)
         if symbols is None:
             return Loaded((), "this deployment has no earlier file from a broker")
-        return Loaded(symbols.instruments, f"symbols of {symbols.day} from {symbols.source}")
+        return Loaded(
+            symbols.instruments, f"symbols of {symbols.day} from {symbols.source}", as_of=symbols.as_of
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +102,28 @@ class PackagedListingStage:
 
     async def load(self, day: date) -> Loaded:
         del day  # The listing is of its own day.
-        return Loaded(read_listing(), f"listing of {LISTING_DATE}; prices and halts are of that day")
+        remark = f"listing of {LISTING_DATE}; prices and halts are of that day"
+        return Loaded(read_listing(), remark, as_of=LISTING_DATE)
 
 
 def default_stages(kis: KisSettings, kiwoom: KiwoomSettings, paths: Paths, clock: Clock) -> tuple[Stage, ...]:
     """Returns the stages of a deployment."""
     return (
-        KisMasterStage(kis.master_url, paths),
+        KisMasterStage(kis.master_url, paths, clock),
         KiwoomStage(kiwoom, paths, clock),
         LastGoodStage(paths),
         PackagedListingStage(),
     )
+
+
+def _not_today(day: date, clock: Clock) -> str:
+    """Returns why a broker cannot tell the symbols of a day; empty where it can.
+
+    On a day without trading its list is still that of the last trading day.
+    """
+    today = clock.now().date()
+    listed = MarketCalendar().previous_trading_day(today + timedelta(days=1))
+    return "" if day in (today, listed) else f"it lists what is traded today, {today}, and not on {day}"
 
 
 def _described(file: MasterFile) -> str:

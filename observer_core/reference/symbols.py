@@ -52,10 +52,12 @@ class Loaded:
     Attributes:
         instruments: The symbols; empty where the stage does not apply.
         remark: What is worth knowing about them, or why there are none.
+        as_of: The day that they speak of; None where it is the day that was asked for.
     """
 
     instruments: tuple[ListedInstrument, ...]
     remark: str = ""
+    as_of: date | None = None
 
 
 class Stage(Protocol):
@@ -102,6 +104,7 @@ class Symbols:
         created: When.
         stages: The outcome of each stage, in order.
         instruments: The symbols.
+        as_of: The day that they speak of: an earlier one where the last good file or the listing won.
     """
 
     day: date
@@ -109,6 +112,7 @@ class Symbols:
     created: datetime
     stages: tuple[StageReport, ...]
     instruments: tuple[ListedInstrument, ...]
+    as_of: date
 
     @property
     def is_live(self) -> bool:
@@ -161,6 +165,8 @@ def read_symbols(path: Path) -> Symbols:
                 ListedInstrument(**{**symbol, "market": Market(symbol["market"])})
                 for symbol in content["symbols"]
             ),
+            # Files written before 2026-12 do not tell.
+            as_of=date.fromisoformat(content.get("as_of", content["date"])),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -206,7 +212,8 @@ async def _first_plausible(
         return None, tuple(reports)
     stage, loaded = winner
     now = clock.now()
-    return Symbols(day, stage.name, now, tuple(reports), loaded.instruments), tuple(reports)
+    symbols = Symbols(day, stage.name, now, tuple(reports), loaded.instruments, loaded.as_of or day)
+    return symbols, symbols.stages
 
 
 async def _attempt(stage: Stage, day: date, expected: int | None, clock: Clock) -> tuple[Loaded, StageReport]:
@@ -241,6 +248,7 @@ def _as_json(symbols: Symbols) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "date": symbols.day.isoformat(),
+        "as_of": symbols.as_of.isoformat(),
         "source": symbols.source,
         "created": symbols.created.isoformat(),
         "stages": [asdict(report) for report in symbols.stages],

@@ -157,7 +157,7 @@ def ensure_universe(paths: Paths, symbols: Symbols, settings: UniverseSettings, 
     if path.exists():
         return read_universe(path)
     universe = build_universe(
-        symbols.instruments, settings, day, symbols_date=symbols.day, source=symbols.source
+        symbols.instruments, settings, day, symbols_date=symbols.as_of, source=symbols.source
     )
     if not create_atomically(path, universe_json(universe)):
         return read_universe(path)

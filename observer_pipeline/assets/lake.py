@@ -15,6 +15,7 @@ from datetime import date, datetime
 import dagster as dg
 
 from observer_core.clock.base import kst_datetime
+from observer_core.errors import ConservationError, StorageError
 from observer_core.journal.departed import manifests_of
 from observer_core.journal.segment import Manifest
 from observer_core.lake.schemas import JOURNAL_TABLES, SCHEMAS, Table
@@ -115,12 +116,19 @@ def _compact(
     with typed_failures():
         for track in Track:
             _observe_journal(context, paths, track, day)
-        hours = hours_due(paths, day, deployment.instant)
-        for hour in hours:
-            done = compact_hour(paths, day, hour)
+        hours, refused = [], []
+        for hour in hours_due(paths, day, deployment.instant):
+            try:
+                done = compact_hour(paths, day, hour)
+            except (ConservationError, StorageError) as error:
+                # What is wrong with one segment does not keep the other hours from the lake.
+                context.log.warning(f"Hour {hour:02d} of {day} stays as it is: {error}")
+                refused.append(error)
+                continue
+            hours.append(hour)
             rows = ", ".join(f"{count:,} {table}" for table, count in done.rows.items())
             context.log.info(f"Hour {hour:02d} of {day}: {done.records:,} records -> {rows or 'no rows'}.")
-        if not hours:
+        if not hours and not refused:
             context.log.info(f"No hour of {day} waits for compaction.")
         for table in JOURNAL_TABLES:
             yield dg.MaterializeResult(
@@ -128,6 +136,8 @@ def _compact(
                 metadata=table_metadata(paths, table, day, hours=hours),
                 data_version=data_version(paths, table, day),
             )
+        if refused:
+            raise refused[0]
 
 
 def _observe_journal(context: dg.AssetExecutionContext, paths: Paths, track: Track, day: date) -> None:

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from observer import read
 from observer.__main__ import main
-from observer_core.errors import ConfigurationError
+from observer_core.errors import ConfigurationError, StorageError
 from observer_core.lake.completeness import build_completeness
 from observer_core.lake.parquet import TableWriter
 from observer_core.lake.schemas import SCHEMAS, Table
@@ -194,16 +194,56 @@ def test_sql_sees_every_table_and_each_row_once(folder, capsys):
     "query",
     [
         "SELECT * FROM read_csv('/etc/passwd')",
-        "COPY (SELECT 1) TO '/tmp/observer-sql-must-not-write.csv'",
-        "SET enable_external_access = true",
         "SELECT no_such_column FROM scalp_trades",
-        "INSTALL httpfs",
     ],
 )
 def test_sql_refuses_what_is_not_about_the_lake(folder, query, capsys):
     """A query reads the lake only; whatever else it tries is one line with the remedy."""
     assert main(["sql", "--data", str(folder), query]) == 1
     assert "The query was refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("query", ["SET enable_external_access = true", "INSTALL httpfs", "PRAGMA version"])
+def test_sql_takes_queries_only(folder, query, capsys):
+    """Nothing is set, loaded or made, neither here nor there."""
+    assert main(["sql", "--data", str(folder), query]) == 1
+    assert "This is no query, but" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "SELECT 1;", "EXPLAIN ANALYZE ", "EXPLAIN (ANALYZE, FORMAT json) ", "/**/EXPLAIN ANALYZE "],
+)
+def test_sql_writes_nothing(folder, prefix, capsys):
+    """Also not where DuckDB lets it: into the lake, whose day it could replace."""
+    [stored] = (folder / "lake").rglob("scalp_trades/date=2026-09-15/day.parquet")
+    before = stored.read_bytes()
+    query = f"{prefix}COPY (SELECT 1 AS a) TO '{stored}' (FORMAT parquet)"
+    assert main(["sql", "--data", str(folder), query]) == 1
+    assert "This is no query, but" in capsys.readouterr().err
+    assert stored.read_bytes() == before
+
+
+@pytest.mark.parametrize("prefix", ["EXPLAIN", "EXPLAIN ANALYZE", "explain (format json)"])
+def test_sql_explains_a_query(folder, prefix, capsys):
+    """A plan changes nothing."""
+    assert main(["sql", "--data", str(folder), f"{prefix} SELECT count(*) FROM scalp_trades"]) == 0
+    assert capsys.readouterr().out
+
+
+def test_a_file_that_was_cut_off_is_named(folder):
+    """Before anything is read, and with what to do about it."""
+    [stored] = (folder / "lake").rglob("scalp_trades/date=2026-09-15/day.parquet")
+    stored.write_bytes(stored.read_bytes()[:-9])
+    with pytest.raises(StorageError, match=f"{stored} is damaged"):
+        read.at(folder).trades("2026-09-15")
+
+
+def test_a_folder_that_is_no_day_is_none_of_ours(folder):
+    """Somebody's own folder beside the days hides none of them."""
+    days = read.at(folder).days()
+    (folder / "lake/scalp_trades/date=notes").mkdir()
+    assert read.at(folder).days() == days
 
 
 def test_sql_reads_a_query_from_standard_input(folder):

@@ -1,6 +1,8 @@
 """What goes wrong outside is shown as external, what goes wrong inside as ours; neither is ever silent."""
 
+import errno
 import json
+import os
 import zlib
 
 import dagster as dg
@@ -16,7 +18,7 @@ from observer_core.errors import (
     NetworkError,
     StorageError,
 )
-from observer_pipeline.failures import failure_of
+from observer_pipeline.failures import failure_of, typed_failures
 from observer_simulator.settings import SIMULATED_KIWOOM_APP_SECRET
 
 
@@ -238,3 +240,31 @@ def test_an_unfinished_segment_of_a_finished_hour_is_reported(refreshed):
     check = refreshed.run("compact_hours").checks["collector:finished_hours_sealed"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert [record.data["segment"] for record in check.metadata["offenders"].records] == ["0_10_000009"]
+
+
+def test_a_damaged_segment_keeps_no_other_hour_from_the_lake(refreshed):
+    """The run fails with the segment's name; hour 10 is there all the same."""
+    refreshed.journalist().write(9, 10)
+    folder = refreshed.paths.data / "assets" / "scalp" / "20260915"
+    manifest = min(folder.glob("0_09_*.manifest.json"))
+    told = json.loads(manifest.read_bytes())
+    manifest.write_text(json.dumps({**told, "lines": told["lines"] + 1}))
+    refreshed.set_clock(refreshed.at(11, 1))
+    run = refreshed.run("compact_hours")
+    failure = run.failures["compaction"].user_failure_data
+    assert told["segment"] in failure.description
+    assert failure.metadata["cause"].value == "rows lost or doubled"
+    assert run.rows["scalp_trades"] > 0
+    assert run.metadata["scalp_trades"]["hours"].value == "10"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, "no space is left"), (errno.EIO, "Input/output error")]
+)
+def test_a_refusal_of_the_disk_names_place_and_remedy(number, told):
+    with pytest.raises(dg.Failure, match=told) as failed, typed_failures():
+        raise OSError(number, os.strerror(number), "/data/lake/x.parquet")
+    assert failed.value.metadata["cause"].value == "storage"
+    assert "/data/lake/x.parquet" in failed.value.description
+    assert failed.value.metadata["remedy"].value
+    assert failed.value.allow_retries is False

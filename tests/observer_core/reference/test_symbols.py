@@ -7,7 +7,7 @@ import pytest
 
 from observer_core.clock import KST, StepClock
 from observer_core.errors import InputError, NetworkError
-from observer_core.reference.listing import read_listing
+from observer_core.reference.listing import LISTING_DATE, read_listing
 from observer_core.reference.stages import (
     KisMasterStage,
     KiwoomStage,
@@ -16,7 +16,8 @@ from observer_core.reference.stages import (
     default_stages,
 )
 from observer_core.reference.symbols import Loaded, Outcome, build_symbols, last_good_symbols, read_symbols
-from observer_core.settings import KisSettings, KiwoomSettings
+from observer_core.reference.universe import ensure_universe
+from observer_core.settings import KisSettings, KiwoomSettings, UniverseSettings
 
 DAY = date(2026, 9, 15)
 NOW = datetime(2026, 9, 15, 7, 30, tzinfo=KST)
@@ -218,3 +219,33 @@ def test_the_sources_come_in_the_order_of_preference(paths, clock):
     stages = default_stages(KisSettings.load({}), KiwoomSettings.load({}), paths, clock)
     kinds = [type(stage) for stage in stages]
     assert kinds == [KisMasterStage, KiwoomStage, LastGoodStage, PackagedListingStage]
+
+
+@pytest.mark.parametrize("day", [date(2026, 9, 1), date(2026, 9, 16)])
+async def test_for_another_day_no_broker_is_asked(paths, clock, unused_tcp_port, day):
+    """Today's list would be that day's symbols for ever; the next stages say whose day theirs is of."""
+    settings = KisSettings.load({"KIS_MASTER_URL": f"http://127.0.0.1:{unused_tcp_port}/"})
+    kiwoom = KiwoomSettings.load({"KIWOOM_APP_KEY": "k" * 43, "KIWOOM_APP_SECRET": "s" * 43})
+    symbols = await build_symbols(paths, day, default_stages(settings, kiwoom, paths, clock), clock)
+    told = f"it lists what is traded today, 2026-09-15, and not on {day}"
+    assert [(report.outcome, report.reason) for report in symbols.stages[:2]] == [(Outcome.SKIPPED, told)] * 2
+    assert (symbols.source, symbols.as_of) == ("packaged-listing", LISTING_DATE)
+    universe = ensure_universe(paths, symbols, UniverseSettings.load({}), day)
+    assert universe.symbols_date == LISTING_DATE
+
+
+async def test_on_a_day_without_trading_the_list_is_that_of_the_last_trading_day(paths, unused_tcp_port):
+    """On Saturday the broker is asked for Friday; nobody answers here."""
+    saturday = StepClock(datetime(2026, 9, 19, 10, 0, tzinfo=KST))
+    settings = KisSettings.load({"KIS_MASTER_URL": f"http://127.0.0.1:{unused_tcp_port}/"})
+    stages = default_stages(settings, KiwoomSettings.load({}), paths, saturday)
+    symbols = await build_symbols(paths, date(2026, 9, 18), stages, saturday)
+    assert symbols.stages[0].outcome is Outcome.FAILED
+
+
+async def test_the_last_good_file_tells_the_day_it_speaks_of(paths, clock, market):
+    """Through any number of days on which nothing better is had, and through the file."""
+    good = await build_symbols(paths, date(2026, 9, 11), (Source("kis-master", market(1200)),), clock)
+    assert good.as_of == date(2026, 9, 11)
+    symbols = await build_symbols(paths, DAY, (LastGoodStage(paths),), clock)
+    assert read_symbols(paths.symbols(DAY)).as_of == symbols.as_of == date(2026, 9, 11)

@@ -24,7 +24,7 @@ DEFAULT = UniverseSettings.load({})
 
 
 def symbols(*instruments) -> Symbols:
-    return Symbols(DAY, "kis-master", datetime(2026, 9, 15, 7, 30, tzinfo=KST), (), instruments)
+    return Symbols(DAY, "kis-master", datetime(2026, 9, 15, 7, 30, tzinfo=KST), (), instruments, DAY)
 
 
 @pytest.mark.parametrize(
