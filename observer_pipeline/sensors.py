@@ -71,7 +71,7 @@ def unfinished_days(
     context: dg.SensorEvaluationContext, deployment: Deployment
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Asks for the close of days whose journal has changed, or whose close has failed."""
-    asked: dict[str, str] = json.loads(context.cursor or "{}")
+    asked = _cursor(context)
     states: dict[str, str] = {}
     requested = False
     for day in _days_to_watch(deployment.instant):
@@ -86,6 +86,18 @@ def unfinished_days(
     context.update_cursor(json.dumps(states))
     if not requested:
         yield dg.SkipReason(f"{len(states)} days are as they were when they were closed.")
+
+
+def _cursor(context: dg.SensorEvaluationContext) -> dict[str, str]:
+    """Returns what was asked for, by day; nothing where another version or a person left something else."""
+    try:
+        found = json.loads(context.cursor or "{}")
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    context.log.warning(f"The cursor {(context.cursor or '')[:80]!r} is none of this sensor: it begins anew.")
+    return {}
 
 
 def _days_to_watch(now: datetime) -> list[date]:

@@ -1,17 +1,19 @@
 """Which hours still have to be compacted.
 
-Invariant: the answer comes from the journal's manifests and the lake's receipts alone; nothing else
-remembers what was done.
+Invariant: the answer comes from the journal's manifests, the lake's receipts and the files that these
+speak of; nothing else remembers what was done.
 """
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from observer_core.clock import KST
 from observer_core.journal.segment import FINAL_SUFFIX, OPEN_SUFFIX, SegmentName
 from observer_core.lake import receipts
 from observer_core.lake.hours import segments_of
+from observer_core.lake.receipts import HourReceipt
 from observer_core.settings.paths import Paths, Track
 
 
@@ -34,10 +36,17 @@ def open_hours(paths: Paths, day: date, now: datetime) -> list[int]:
 
 
 def hours_to_compact(paths: Paths, day: date) -> list[int]:
-    """Returns the hours that have sealed segments which the lake does not hold, over or not."""
+    """Returns the hours that have sealed segments which the lake does not hold, over or not.
+
+    An hour of which a file was lost is among them: whatever its receipt says, its rows are not there.
+    """
+    closed = receipts.is_closed(paths, day)
     done = {
         (source.segment, source.sha256)
         for receipt in receipts.receipts(paths, day).values()
+        if all(
+            _table_file(paths, receipt, name, closed=closed).exists() for name, n in receipt.rows.items() if n
+        )
         for source in receipt.sources
     }
     manifests = [segment.manifest for segment in segments_of(paths, day)]
@@ -58,6 +67,10 @@ def unsealed_segments(paths: Paths, day: date) -> list[SegmentName]:
     )
     found = (SegmentName.parse(name) for name in unsealed)
     return sorted((name for name in found if name is not None), key=lambda name: name.stem)
+
+
+def _table_file(paths: Paths, receipt: HourReceipt, table: str, *, closed: bool) -> Path:
+    return paths.lake_day(table, receipt.day) if closed else paths.lake_hour(table, receipt.day, receipt.hour)
 
 
 def _ends(day: date, hour: int) -> datetime:

@@ -130,11 +130,18 @@ async def build_symbols(paths: Paths, day: date, stages: Sequence[Stage], clock:
         clock: Time of creation, and durations.
 
     Raises:
-        InputError: Every stage failed, or the day's file is damaged.
+        InputError: Every stage failed, the day's file is damaged, or the day is still to come.
     """
     path = paths.symbols(day)
     if path.exists():
         return read_symbols(path)
+    today = clock.now().date()
+    if day > today:
+        # Whatever were written now would stand on the day itself.
+        raise InputError(
+            f"The symbols of {day} cannot be known on {today}.",
+            remedy="Refresh them on the day itself; the schedule does, before the session.",
+        )
     symbols, reports = await _first_plausible(paths, day, stages, clock)
     _write_health(paths.symbol_health, reports, clock.now())
     if symbols is None:

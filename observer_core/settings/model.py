@@ -184,7 +184,10 @@ class ServiceSettings(SettingsGroup):
         "PYTHONUNBUFFERED", True, "1: Python writes logs at once.", layer=Layer.CONFIG_MAP
     )
     clock: str = setting(
-        "OBSERVER_CLOCK", "real", "`real`, or `shared:PATH` for the virtual time of a local stack."
+        "OBSERVER_CLOCK",
+        "real",
+        "`real`, or `shared:PATH` for the virtual time of a local stack.",
+        pattern="^(real|shared:.+)$",
     )
 
 

@@ -6,19 +6,24 @@ the numbers of the table beside it.
 
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from observer_core.clock.base import KST
+from observer_core.journal.departed import manifests_of
 from observer_core.lake.schemas import SCHEMAS, Table
+from observer_core.market.calendar import MarketCalendar
+from observer_core.settings.paths import Track
 from observer_pipeline import keys
 from observer_pipeline.assets.lake import data_version, table_metadata
 from observer_pipeline.charts import completeness_picture
 from observer_pipeline.checks.contract import result_of
 from observer_pipeline.checks.rules.completeness import nothing_missing
+from observer_pipeline.checks.rules.sessions import expected_hours
 from observer_pipeline.declaration import declare
 from observer_pipeline.failures import typed_failures
 from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
@@ -34,8 +39,9 @@ _DRAWN = 40
 NOTHING_MISSING = dg.AssetCheckSpec(
     name="nothing_missing",
     asset=keys.COMPLETENESS,
-    description="No share traded in a hole is still missing after what was asked for later. A warning: the "
-    "hole itself is judged by `no_holes`, and what the broker no longer serves cannot be had.",
+    description="No share traded in a hole is still missing after what was asked for later, and no trading "
+    "hour is without any record. A warning: the hole itself is judged by `no_holes`, the silent hour by "
+    "`trading_hours_recorded`, and what the broker no longer serves cannot be had.",
 )
 
 
@@ -86,18 +92,20 @@ def _judge_day(
         symbols = by_symbol(found)
         traded = minutes_traded(scan(paths, Table.BARS_1M, day), most=_DRAWN)
         metadata = table_metadata(paths, Table.COMPLETENESS, day)
+        silent = _silent_hours(deployment, day)
     missing = {one.symbol: one.missing for one in symbols if one.missing}
     sums = found.rows.sum()
     total = sums["volume"].item() + max(sums["hole_volume"].item(), sums["backfilled_volume"].item())
     context.log.info(
         f"{day}: {sum(missing.values()):,} of {total:,} shares of {len(symbols)} symbols are missing."
     )
-    yield result_of(nothing_missing(missing, traded=total), NOTHING_MISSING.key, day)
+    verdict = nothing_missing(missing, traded=total, silent_hours=silent)
+    yield result_of(verdict, NOTHING_MISSING.key, day)
     yield dg.MaterializeResult(
         asset_key=keys.COMPLETENESS,
         metadata={
             **metadata,
-            **_sums(sums, total),
+            **_sums(sums, total, silent),
             "symbols": dg.MetadataValue.table(_worst(found.rows)),
             "picture": dg.MetadataValue.md(completeness_picture(symbols[:_DRAWN], traded)),
         },
@@ -105,15 +113,28 @@ def _judge_day(
     )
 
 
-def _sums(sums: "pl.DataFrame", total: int) -> dict[str, dg.MetadataValue]:
+def _silent_hours(deployment: Deployment, day: date) -> list[int]:
+    """Returns the trading hours that are over and have no record of the scalp track."""
+    records = Counter[int]()
+    for manifest in manifests_of(deployment.paths, Track.SCALP, day):
+        records[manifest.hour] += manifest.records
+    expected = expected_hours(MarketCalendar().session(day), deployment.instant)
+    return [hour.hour for hour in expected if not records[hour.hour]]
+
+
+def _sums(sums: "pl.DataFrame", total: int, silent: Sequence[int]) -> dict[str, dg.MetadataValue]:
     missing = sums["missing_volume"].item()
+    hours = ", ".join(f"{hour:02d}:00" for hour in silent)
+    percent = dg.MetadataValue.float(100 * (1 - missing / total) if total else 100.0)
     return {
+        "hours_without_records": dg.MetadataValue.text(hours or "none"),
         "captured_shares": dg.MetadataValue.int(sums["volume"].item()),
         "missed_shares": dg.MetadataValue.int(sums["hole_volume"].item()),
         "filled_shares": dg.MetadataValue.int(sums["backfilled_volume"].item()),
         "explained_shares": dg.MetadataValue.int(sums["explained_volume"].item()),
         "missing_shares": dg.MetadataValue.int(missing),
-        "complete_percent": dg.MetadataValue.float(100 * (1 - missing / total) if total else 100.0),
+        # Of a day with a silent hour nobody knows the whole.
+        **({} if silent else {"complete_percent": percent}),
     }
 
 

@@ -42,10 +42,10 @@ def test_its_own_cause_comes_first():
 
 
 def test_the_verdict_names_the_worst_first():
-    verdict = nothing_missing({"000660": 5, "005930": 7}, traded=100)
+    verdict = nothing_missing({"000660": 5, "005930": 7}, traded=100, silent_hours=())
     assert (verdict.passed, verdict.bound, verdict.observed) == (False, 0, 12)
     assert [one["symbol"] for one in verdict.offenders] == ["005930", "000660"]
-    assert nothing_missing({}, traded=100).passed
+    assert nothing_missing({}, traded=100, silent_hours=()).passed
 
 
 def test_a_hole_is_red_in_the_picture_and_a_whole_day_is_not():
@@ -98,3 +98,16 @@ def test_holes_of_a_day_are_accounted_for_by_symbol(refreshed):
     assert scan(refreshed.paths, Table.COMPLETENESS, refreshed.day).collect().equals(stored)
     assert refreshed.paths.lake_day("completeness", refreshed.day).exists()
     assert not list((refreshed.paths.lake / "open").rglob("*.parquet"))
+
+
+def test_an_hour_without_any_record_leaves_no_day_complete(refreshed):
+    """A hole is known by the trade after it; of an hour in which nothing came no account knows the shares."""
+    refreshed.journalist().write(9, 11)
+    refreshed.set_clock(refreshed.at(12, 1))
+    run = refreshed.run("compact_hours")
+    check = run.checks["completeness:nothing_missing"]
+    assert not check.passed
+    assert "Nothing was recorded in 10:00" in check.description
+    shown = run.metadata["completeness"]
+    assert shown["hours_without_records"].value == "10:00"
+    assert "complete_percent" not in shown

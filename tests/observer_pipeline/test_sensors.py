@@ -65,3 +65,9 @@ def failed_run(deployment, request: dg.RunRequest) -> dg.DagsterRun:
     )
     deployment.instance.delete_run(made.run_id)
     return made
+
+
+@pytest.mark.parametrize("cursor", ["{", "[]", "2026-09-15"])
+def test_a_cursor_of_another_making_is_begun_anew(sealed, cursor):
+    """The day is asked for again, which changes nothing where it was closed."""
+    assert evaluate(sealed, cursor)[0] == evaluate(sealed)[0]

@@ -42,8 +42,9 @@ def official_figures_agree(compared: Sequence[Reconciled]) -> Verdict:
     waiting = [one for one in compared if one.outcome is Outcome.NOT_ANSWERED]
     explained = sum(one.outcome is Outcome.EXPLAINED for one in compared)
     agreeing = len(compared) - len(faults) - len(waiting) - explained
-    share = share_explained(compared)
-    told = f"{agreeing} agree, {explained} differ for recorded reasons, {share:.4%} of the shares explained"
+    told = f"{agreeing} agree, {explained} differ for recorded reasons"
+    if len(waiting) < len(compared):
+        told += f", {share_explained(compared):.4%} of the shares explained"
     return Verdict(
         passed=not faults and not waiting,
         severity=Severity.ERROR if faults else Severity.WARN,

@@ -366,3 +366,22 @@ def test_an_older_file_without_a_column_is_read_with_nulls(paths, journal):
     frame = scan(paths, Table.SCALP_TRADES, journal.day).collect()
     assert frame["market_session"].null_count() == 5
     assert frame.columns == SCHEMAS[Table.SCALP_TRADES].polars.names()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("table", [Table.SCALP_TRADES, Table.SCALP_QUOTES])
+def test_a_lost_file_is_made_anew_while_the_journal_has_its_segments(paths, journal, table, closed):
+    """Whatever the receipts say: the next run finds the hours whose rows are not there."""
+    for hour in (9, 10):
+        write_hour(journal, hour)
+        compact_hour(paths, journal.day, hour)
+    if closed:
+        close_day(paths, journal.day)
+    whole = digests(paths.lake)
+    lost = table_files(paths, table, journal.day)
+    lost[0].unlink()
+    assert hours_to_compact(paths, journal.day) == ([9, 10] if closed else [9])
+    for hour in hours_to_compact(paths, journal.day):
+        compact_hour(paths, journal.day, hour)
+    assert digests(paths.lake) == whole
+    assert hours_to_compact(paths, journal.day) == []

@@ -221,9 +221,18 @@ def test_the_sources_come_in_the_order_of_preference(paths, clock):
     assert kinds == [KisMasterStage, KiwoomStage, LastGoodStage, PackagedListingStage]
 
 
-@pytest.mark.parametrize("day", [date(2026, 9, 1), date(2026, 9, 16)])
-async def test_for_another_day_no_broker_is_asked(paths, clock, unused_tcp_port, day):
+async def test_nothing_is_written_for_a_day_to_come(paths, clock, market):
+    """It would stand on the day itself, when the broker knows better."""
+    source = Source("kis-master", market(1200))
+    with pytest.raises(InputError, match="2026-09-16 cannot be known on 2026-09-15"):
+        await build_symbols(paths, date(2026, 9, 16), (source,), clock)
+    assert not source.asked
+    assert not paths.symbols(date(2026, 9, 16)).exists()
+
+
+async def test_for_an_earlier_day_no_broker_is_asked(paths, clock, unused_tcp_port):
     """Today's list would be that day's symbols for ever; the next stages say whose day theirs is of."""
+    day = date(2026, 9, 1)
     settings = KisSettings.load({"KIS_MASTER_URL": f"http://127.0.0.1:{unused_tcp_port}/"})
     kiwoom = KiwoomSettings.load({"KIWOOM_APP_KEY": "k" * 43, "KIWOOM_APP_SECRET": "s" * 43})
     symbols = await build_symbols(paths, day, default_stages(settings, kiwoom, paths, clock), clock)
