@@ -134,15 +134,32 @@ def _of_run(instance: dg.DagsterInstance, run_id: str, at: float, failure: str |
     run = instance.get_run_by_id(run_id)
     job = run.job_name if run else "?"
     partition = run.tags.get(_PARTITION_TAG, "") if run else ""
+    reason, cause = ("", "") if failure is None else _reason(instance, run_id)
     return Finding(
         key=f"run {job} {partition}",
         title=f"run of {job} {partition}".rstrip(),
         level=None if failure is None else Level.ERROR,
-        text=redact(failure or "The job has succeeded."),
-        cause="",
+        text=redact(" · ".join(filter(None, (reason, failure))) or "The job has succeeded."),
+        cause=cause,
         path=f"/runs/{run_id}",
         at_seconds=at,
     )
+
+
+def _reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str, str]:
+    """Returns what the first failed step of a run says, with its remedy, and whose fault it is.
+
+    Both are empty where no step has failed: a process that was lost says nothing.
+    """
+    events = instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE, limit=1)
+    for record in events.records:
+        event = record.event_log_entry.dagster_event
+        told = event.step_failure_data.user_failure_data if event is not None else None
+        if event is not None and told is not None:
+            shown = {name: str(value.value) for name, value in told.metadata.items()}
+            text = f"{event.step_key}: {told.description or ''} {shown.get('remedy', '')}"
+            return text.strip(), shown.get("cause", "")
+    return "", ""
 
 
 def _unread(instance: dg.DagsterInstance, after: Mapping[str, int]) -> dict[str, list[EventLogRecord]]:

@@ -7,9 +7,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
-from observer_core.errors import NetworkError
+from observer_core.errors import BrokerCredentialError, NetworkError
 from observer_pipeline.alert_sensor import alerts
 from observer_pipeline.alerting import Finding, Level, Problem, message_of, news_of, without_forgotten
+from observer_pipeline.failures import failure_of
 from observer_pipeline.resources import Deployment
 
 SECRET_PATH = "/services/T0/B0/very-secret-part"
@@ -56,11 +57,13 @@ class World:
 
     def __init__(self, deployment):
         self.deployment = deployment
-        self.severity, self.run_fails = None, False
+        self.severity, self.run_fails, self.failure = None, False, None
         self.cursor = ""
 
         @dg.asset(key=["warehouse", "bars"])
         def bars():
+            if self.failure is not None:
+                raise failure_of(self.failure)
             if self.run_fails:
                 raise RuntimeError("no luck <!channel>")
 
@@ -144,6 +147,17 @@ def test_a_failed_run_is_told_once_and_is_over_when_the_job_succeeds(world, rece
     assert titles == ["ERROR: run of the_job", "RESOLVED: run of the_job"]
     assert "/runs/" in receiver.messages[0]["attachments"][0]["title_link"]
     assert "<!channel>" not in json.dumps(receiver.messages)
+
+
+def test_a_failed_run_tells_step_cause_and_remedy(world, receiver):
+    """Whoever reads the message knows whose fault it is before opening Dagster."""
+    world.tick()
+    world.failure = BrokerCredentialError("EGW00103", "the key is not valid", remedy="Check KIS_APP_KEY.")
+    world.run()
+    world.tick()
+    told = json.dumps(receiver.messages, ensure_ascii=False)
+    for part in ("warehouse__bars", "the key is not valid", "Check KIS_APP_KEY.", "external: broker"):
+        assert part in told
 
 
 def test_what_was_before_the_first_tick_is_not_told(world, receiver):
