@@ -35,6 +35,7 @@ from observer_collector.slots.plan import SlotRules
 from observer_collector.slots.rules import check_addresses, records_nxt, slot_rules, sweep_symbols
 from observer_collector.stopping import Ending, LastResort, deliberate_error, unless_stopped
 from observer_core import logs
+from observer_core.brokers.kis.app_keys import require_app_keys
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url
 from observer_core.brokers.kis.oauth import KisOAuth
 from observer_core.brokers.kis.rest import KisRestClient
@@ -42,7 +43,6 @@ from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.brokers.kis.transport import TIMEOUT
 from observer_core.brokers.limiter import RequestLimiter, limiter_file
 from observer_core.clock import Clock, open_clock
-from observer_core.errors import ConfigurationError
 from observer_core.market.calendar import MarketCalendar
 from observer_core.settings import KisSettings, Paths, Settings
 
@@ -69,7 +69,7 @@ def run(settings: Settings, *, verification: Sequence[str] = ()) -> int:
     """
     paths = Paths(settings.paths)
     paths.require_mounts()
-    _require_keys(settings.kis)
+    require_app_keys(settings.kis)
     logs.configure(settings.service, program=PROGRAM, folder=settings.paths.system_log_dir)
     clock = open_clock(settings.service.clock)
     if clock.is_virtual:
@@ -256,23 +256,3 @@ def _checked(settings: Settings) -> SlotRules:
     check_addresses(settings.kis)
     sweep_symbols(settings.collector)
     return slot_rules(settings.collector, settings.kis)
-
-
-def _require_keys(settings: KisSettings) -> None:
-    """Checks the app keys; raises ConfigurationError."""
-    for variable, value in (("KIS_APP_KEY", settings.app_key), ("KIS_APP_SECRET", settings.app_secret)):
-        if not value.get_secret_value():
-            raise ConfigurationError(
-                f"{variable} is not set.",
-                remedy=f"Set {variable}; `make up` simulates the broker where it is not set.",
-            )
-    reserve = settings.reserve_app_key.get_secret_value()
-    if bool(reserve) != bool(settings.reserve_app_secret.get_secret_value()):
-        raise ConfigurationError(
-            "Only one of KIS_RESERVE_APP_KEY and KIS_RESERVE_APP_SECRET is set.", remedy="Set both, or none."
-        )
-    if reserve and reserve == settings.app_key.get_secret_value():
-        raise ConfigurationError(
-            "KIS_RESERVE_APP_KEY is KIS_APP_KEY, which has one session only.",
-            remedy="Set the reserve to a key of its own, or leave it out.",
-        )

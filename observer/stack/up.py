@@ -28,10 +28,11 @@ from observer.stack.session import Session
 from observer.stack.stack import LocalStack, Plan
 from observer.stack.status import StatusReader
 from observer.stack.tasks import first_of
+from observer_core.brokers.kis.app_keys import require_app_keys
 from observer_core.clock import KST, RealClock, kst_datetime
 from observer_core.errors import ConfigurationError
 from observer_core.market.calendar import MarketCalendar, NotATradingDayError
-from observer_core.settings import DatabaseSettings, Paths, PathSettings, StackSettings
+from observer_core.settings import DatabaseSettings, KisSettings, Paths, PathSettings, StackSettings
 
 _DAGSTER_PORT = 3000
 _COLLECTOR_PORT = 8000
@@ -56,7 +57,7 @@ def is_simulated(machine: Mapping[str, str]) -> bool:
     """Returns whether the broker is simulated: no key of the real one is set.
 
     Raises:
-        ConfigurationError: Only one half of the credentials is set.
+        ConfigurationError: Half of the credentials is missing, or they are nothing that the broker issues.
     """
     given = [name for name in ("KIS_APP_KEY", "KIS_APP_SECRET") if machine.get(name)]
     if len(given) == 1:
@@ -64,6 +65,8 @@ def is_simulated(machine: Mapping[str, str]) -> bool:
             f"{given[0]} is set, but not the other half of the credentials.",
             remedy="Set KIS_APP_KEY and KIS_APP_SECRET for the real broker, neither for a simulated one.",
         )
+    if given:
+        require_app_keys(KisSettings.load(machine))
     return not given
 
 

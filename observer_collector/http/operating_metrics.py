@@ -68,7 +68,7 @@ def intake_metrics(intake: Intake, now: Moment) -> Iterator[Metric]:
     yield controls
     unknown = CounterMetricFamily(
         "observer_unknown_frames",
-        "Frames of channels or widths, and replies with codes, that no table lists",
+        "Frames of channels or widths, and replies by websocket or REST with codes, that no table lists",
         labels=["what"],
     )
     unknown.add_metric(["channel"], recorder.unknown.channels.total())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from observer_collector.moments import Moment, Patience
+from observer_collector.moments import Moment, Patience, latest
 from observer_collector.session.watch import Delivery
 from observer_core.journal import JournalState
 from observer_core.market.calendar import Phase
@@ -138,7 +138,7 @@ def _fault(facts: Facts, now: Moment) -> str:
     if facts.phase.delivers_trades:
         delivery = facts.delivery
         last = delivery.last if delivery.expected else facts.last_data
-        since = facts.ready_since if last is None else max(last, facts.ready_since)
+        since = facts.ready_since if last is None else latest(last, facts.ready_since)
         if _DATA.exhausted(since, now):
             return "external: connected, but no data come"
         if delivery.due >= _FEWEST_DUE and delivery.recent < _FAIR_SHARE * delivery.due:
@@ -147,7 +147,7 @@ def _fault(facts: Facts, now: Moment) -> str:
 
 
 def _late(sweeps: Sweeps, now: Moment) -> str:
-    since = sweeps.since if sweeps.last_rows is None else max(sweeps.since, sweeps.last_rows)
+    since = sweeps.since if sweeps.last_rows is None else latest(sweeps.since, sweeps.last_rows)
     if not Patience(_SWEEPS * sweeps.interval_seconds, 15).exhausted(since, now):
         return ""
     return "external: sweeps bring no rows" + ("" if sweeps.problem is None else f": {sweeps.problem}")

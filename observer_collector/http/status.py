@@ -17,7 +17,7 @@ from observer_collector.http.readiness import Facts, Readiness, Sweeps, judge
 from observer_collector.http.volumes import volumes
 from observer_collector.lock import WriterLock
 from observer_collector.market_hours import MarketHours
-from observer_collector.moments import Moment
+from observer_collector.moments import Moment, latest
 from observer_collector.recording.intake import Intake
 from observer_collector.session.slot import SlotState
 from observer_collector.session.watch import Delivery
@@ -128,7 +128,7 @@ class Service:
         sweeper = None if self.intake is None else self.intake.sweeper
         if sweeper is None or sweeper.adopted is None:
             return None
-        since = max(self.started, sweeper.adopted, self.due_since)
+        since = latest(self.started, sweeper.adopted, self.due_since)
         return Sweeps(since, sweeper.last_rows, sweeper.interval_seconds, sweeper.problem)
 
     def facts(self, now: Moment) -> Facts:
@@ -159,5 +159,5 @@ class Service:
             delivery=Delivery() if session is None else session.delivery(now),
             sweeps=self._sweeps(),
             last_data=None if last is None else Moment(last.wall_ns, last.mono_ns),
-            ready_since=max(self.started, opened, self.phase_since),
+            ready_since=latest(self.started, opened, self.phase_since),
         )

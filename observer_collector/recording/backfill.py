@@ -102,7 +102,8 @@ class Backfiller:
         await self._take_up()
         while not self._stopping:
             task = min(self._waiting, key=lambda waiting: waiting.due_ns, default=None)
-            if task is None or task.due_ns > self._clock.now_ns():
+            # A turn that is further away than any pause was given before the clock was set back.
+            if task is None or 0 < task.due_ns - self._clock.now_ns() <= _RETRY_NS:
                 await asyncio.sleep(_IDLE_SECONDS)
             else:
                 await self._settle(task)

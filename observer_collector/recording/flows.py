@@ -71,9 +71,11 @@ class Flows:
     def sample(self, now_ns: int) -> None:
         """Renews the rates, every ten seconds of the clock."""
         elapsed = now_ns - self._sampled_ns
-        if elapsed < _SAMPLE_NS:
+        if 0 <= elapsed < _SAMPLE_NS:
             return
         for flow in self._flows.values():
-            flow.per_second = (flow.records - flow.sampled) / (elapsed / _NANOSECONDS)
+            # A clock that was set back does not tell how long it was.
+            if elapsed > 0:
+                flow.per_second = (flow.records - flow.sampled) / (elapsed / _NANOSECONDS)
             flow.sampled = flow.records
         self._sampled_ns = now_ns

@@ -40,6 +40,7 @@ from observer_collector.stopping import Ending, Stage, unless_stopped
 from observer_core.brokers.kis.endpoints import websocket_url
 from observer_core.brokers.kis.rest import KisRestClient
 from observer_core.clock import Clock
+from observer_core.errors import BrokerError
 from observer_core.journal import ControlKind
 from observer_core.logs import logger
 from observer_core.reference.universe import Universe
@@ -104,6 +105,8 @@ class Intake:
             root=Paths(settings.paths).journal(Track.SCALP),
             shard=settings.collector.shard,
         )
+        client.on_refusal = self._refused
+        keys.listen(self._refused)
         self.rates = RateRing()
         self.fills_holes = settings.collector.backfill
         self.recorder.on_hole = self.backfiller.add if self.fills_holes else self.backfiller.ledger.found
@@ -251,6 +254,11 @@ class Intake:
         if gap is not None:
             self.recorder.control(ControlKind.GAP, gap)
             _log.warning("Intake had to wait for the disk.", **gap)
+
+    def _refused(self, request: str, error: BrokerError) -> None:
+        """Writes the first refusal with a code that no table lists."""
+        if (strange := self.recorder.unknown.refusal(request, error)) is not None:
+            self.recorder.control(ControlKind.UNKNOWN, strange)
 
     def _adopt(self, universe: Universe) -> None:
         self._sweep(universe)

@@ -26,7 +26,10 @@ class RateRing:
     def observe(self, now_ns: int, total: int) -> None:
         """Takes the present total; keeps it where a step has passed since the one kept before."""
         if now_ns < self._next_ns:
-            return
+            if self._next_ns - now_ns <= 2 * STEP_NS:
+                return
+            # The clock was set back: what was sampled under the other time belongs to no time now.
+            self._totals.clear()
         self._totals.append((now_ns, total))
         self._next_ns = (now_ns // STEP_NS + 1) * STEP_NS
 

@@ -15,16 +15,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import StrEnum
 
+from observer_collector.cadence import reached
 from observer_collector.market_hours import MarketHours
 from observer_collector.moments import Moment
+from observer_collector.recording.batches import batches_of, halves
 from observer_collector.recording.recorder import PROVIDER, durable_epoch
+from observer_collector.recording.sweep import Sweep, SweepOutcome
 from observer_collector.texts import compact_json, label
 from observer_core.brokers.kis.catalogue import MULTI_PRICE_CHANNEL
-from observer_core.brokers.kis.rest import MULTI_PRICE_LIMIT
 from observer_core.clock import Clock
 from observer_core.errors import BrokerCredentialError, BrokerRequestError, ExternalError, StorageError
 from observer_core.journal import (
@@ -41,88 +40,13 @@ from observer_core.logs import logger
 _IN_FLIGHT = 4
 # A request that failed is asked again at the end of its sweep, once: the client has repeated it before.
 _ROUNDS = 2
-# Requests that a sweep spends on halving refused batches: a bad symbol among thirty costs ten.
-_MOST_HALVED = 40
-# The gateway's refusals are about the request or the key, and no smaller batch would be accepted.
-_OF_THE_GATEWAY = "EGW"
-# Symbols without a row that a control record names; their number is always told.
-_NAMED = 50
 _NANOSECONDS = 1_000_000_000
 # After the broker refused the key, one request a while shows whether it accepts it again.
 _REFUSED_SECONDS = 60.0
-# Real seconds between two looks at whether the clock was set back while a sweep is waited for.
-_LOOK_SECONDS = 10.0
 
 _log = logger(__name__)
 
 MultiPrice = Callable[[Sequence[str]], Awaitable[list[dict[str, str]]]]
-
-
-class SweepOutcome(StrEnum):
-    """How a sweep ended."""
-
-    COMPLETE = "complete"
-    PARTIAL = "partial"
-    FAILED = "failed"
-
-
-@dataclass(slots=True)
-class Sweep:
-    """What one sweep asked for and got.
-
-    Attributes:
-        due_ns: The instant it belongs to.
-        symbols: Symbols asked for.
-        rows: Rows returned.
-        requests: Requests that were answered.
-        batches: Requests planned, those that halving adds included.
-        retried: Requests that were asked again.
-        halved: Requests that halving has added.
-        failed: Requests without an answer, those that were not sent included.
-        missing: Symbols asked for, and asked for again, that are in no row.
-        unaccepted: Symbols that the broker refuses to answer for.
-        refused: Whether the broker refused the key: nothing more was asked.
-        error: The last failure.
-        finished_ns: When it ended, on the clock.
-    """
-
-    due_ns: int
-    symbols: int
-    rows: int = 0
-    requests: int = 0
-    batches: int = 0
-    retried: int = 0
-    halved: int = 0
-    failed: int = 0
-    missing: list[str] = field(default_factory=list)
-    unaccepted: list[str] = field(default_factory=list)
-    refused: bool = False
-    error: str = ""
-    finished_ns: int = 0
-
-    @property
-    def outcome(self) -> SweepOutcome:
-        if not self.failed:
-            return SweepOutcome.COMPLETE
-        return SweepOutcome.PARTIAL if self.requests else SweepOutcome.FAILED
-
-    def payload(self) -> dict[str, object]:
-        """Returns the payload of the sweep's control record."""
-        return {
-            "outcome": self.outcome.value,
-            "due_ns": self.due_ns,
-            "finished_ns": self.finished_ns,
-            "symbols": self.symbols,
-            "rows": self.rows,
-            "requests": self.requests,
-            "retried": self.retried,
-            "failed": self.failed,
-            "missing": len(self.missing),
-            "missing_symbols": self.missing[:_NAMED],
-            "unaccepted": len(self.unaccepted),
-            "unaccepted_symbols": self.unaccepted[:_NAMED],
-            "error": self.error,
-        }
 
 
 class SwingSweeper:
@@ -193,7 +117,7 @@ class SwingSweeper:
             if self._wanted(next_ns):
                 self.skipped += late
             due_ns = next_ns
-            if not await self._until(due_ns):
+            if not await reached(self._clock, due_ns, self._interval_ns):
                 due_ns = self._clock.now_ns() // self._interval_ns * self._interval_ns
                 self.set_back += 1
                 _log.warning("The clock was set back; sweeps go on from the present.")
@@ -215,22 +139,12 @@ class SwingSweeper:
             await asyncio.wait([task], timeout=patience_seconds)
         task.cancel()
 
-    async def _until(self, due_ns: int) -> bool:
-        """Waits for an instant; returns False where the clock was set back by more than an interval."""
-        while (ahead_ns := due_ns - self._clock.now_ns()) > 0:
-            if ahead_ns > 2 * self._interval_ns:
-                return False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._clock.sleep_until(due_ns)
-        return True
-
     def _wanted(self, due_ns: int) -> bool:
         return bool(self._codes) and self._hours.has_data(due_ns)
 
     async def _sweep(self, due_ns: int) -> None:
         codes = self._codes
-        batches = _batches([code for code in codes if code not in self._alone])
+        batches = batches_of([code for code in codes if code not in self._alone])
         batches += [(code,) for code in codes if code in self._alone]
         sweep = Sweep(due_ns, len(codes), batches=len(batches))
         self._sweeping = True
@@ -254,7 +168,7 @@ class SwingSweeper:
         """Asks once more for the symbols that answered requests had no row for."""
         if not sweep.missing or self._stopping or sweep.refused:
             return
-        batches, asked = _batches(sweep.missing), set(sweep.missing)
+        batches, asked = batches_of(sweep.missing), set(sweep.missing)
         sweep.retried += len(batches)
         sweep.missing = []
         unanswered = await self._round(sweep, batches)
@@ -274,7 +188,7 @@ class SwingSweeper:
                     sweep.error, sweep.refused = str(error), True
                 except BrokerRequestError as error:
                     sweep.error = str(error)
-                    waiting.extendleft(_halves(sweep, batch, error))
+                    waiting.extendleft(halves(sweep, batch, error))
                 except (ExternalError, StorageError) as error:
                     sweep.error = str(error)
                     again.append(batch)
@@ -321,21 +235,3 @@ class SwingSweeper:
     def _received(self) -> Received:
         self._frame += 1
         return Received(self._epoch, self._frame, self._clock.now_ns(), self._clock.monotonic_ns())
-
-
-def _halves(sweep: Sweep, batch: Sequence[str], error: BrokerRequestError) -> list[Sequence[str]]:
-    """Returns what to ask for in place of a refused batch; nothing for one symbol, or past the bound."""
-    if len(batch) == 1:
-        sweep.unaccepted.append(batch[0])
-        return []
-    if error.code.startswith(_OF_THE_GATEWAY) or sweep.halved + 2 > _MOST_HALVED:
-        return []
-    sweep.halved += 2
-    sweep.retried += 2
-    sweep.batches += 1
-    middle = len(batch) // 2
-    return [batch[:middle], batch[middle:]]
-
-
-def _batches(codes: Sequence[str]) -> list[Sequence[str]]:
-    return [codes[at : at + MULTI_PRICE_LIMIT] for at in range(0, len(codes), MULTI_PRICE_LIMIT)]

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from observer_core.brokers.kis.catalogue import CHANNELS
 from observer_core.brokers.kis.codes import LISTED_CODES
-from observer_core.logs import logger
+from observer_core.brokers.kis.rest_errors import is_listed
+from observer_core.errors import BrokerError
+from observer_core.logs import logger, redact
 
 _log = logger(__name__)
 
@@ -32,7 +34,7 @@ class Unknown:
     Attributes:
         channels: Frames by channel that the catalogue does not have.
         widths: Frames by channel and number of values, where the channel is known and the number is not.
-        codes: Replies by code that no table lists.
+        codes: Replies and refused requests by code that no table lists.
     """
 
     def __init__(self) -> None:
@@ -63,6 +65,15 @@ class Unknown:
             "The broker answers with an unknown code; it counts as passing.", code=code, message=message
         )
         return {"what": "code", "code": code, "message": message}
+
+    def refusal(self, request: str, error: BrokerError) -> Told | None:
+        """Counts the code of a refused request if no table lists it; returns what to tell the first time."""
+        listed = is_listed(error.code) or error.code in LISTED_CODES
+        if listed or not _first(self.codes, error.code, _REST):
+            return None
+        details = {"code": error.code, "message": redact(error.text), "request": request}
+        _log.warning("The broker refuses a request with an unknown code.", status=error.status, **details)
+        return {"what": "code", **details}
 
 
 def _first(counter: Counter[_Name], name: _Name, rest: _Name) -> bool:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from observer_collector.lock import WriterLock
 from observer_collector.session.commands import EndCause
 from observer_collector.session.connect_budget import ConnectBudget
+from observer_core.brokers.kis.rest_errors import OnRefusal
 from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.logs import hide, logger
 
@@ -34,7 +35,7 @@ class AppKey:
     ) -> None:
         self.name = name
         self.budget = budget
-        self._tokens = tokens
+        self.tokens = tokens
         self._lock = lock
         self._refused: SecretStr | None = None
 
@@ -46,9 +47,9 @@ class AppKey:
             StorageError: The cache cannot be written or stays locked.
         """
         if self._refused is None:
-            key = await self._tokens.approval_key()
+            key = await self.tokens.approval_key()
         else:
-            key = await self._tokens.replace_approval_key(self._refused)
+            key = await self.tokens.replace_approval_key(self._refused)
             self._refused = None
         hide([key])
         return key
@@ -79,6 +80,12 @@ class AppKeys:
         self._first = first
         self.reserve = reserve
         self.current = first
+
+    def listen(self, on_refusal: OnRefusal) -> None:
+        """Has every refusal of a token or an approval key told."""
+        for key in (self._first, self.reserve):
+            if key is not None:
+                key.tokens.on_refusal = on_refusal
 
     def ended(self, cause: EndCause) -> bool:
         """Takes why a connection ended or did not come about; returns whether another key is due at once."""

@@ -7,6 +7,7 @@ and the token in use stays in use.
 
 from __future__ import annotations
 
+from observer_collector.cadence import next_multiple
 from observer_collector.market_hours import MarketHours
 from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.clock import Clock, kst_datetime
@@ -47,7 +48,7 @@ class TokenKeeper:
                 moment = kst_datetime(now_ns)
                 if now_ns < starts_ns and (moment.hour, moment.minute) >= (_FROM_HOUR, _FROM_MINUTE):
                     await self._renew(ends_ns)
-            await self._clock.sleep_until((self._clock.now_ns() // _LOOK_NS + 1) * _LOOK_NS)
+            await next_multiple(self._clock, _LOOK_NS)
 
     async def _renew(self, until_ns: int) -> None:
         if self._kept_for_ns == until_ns:

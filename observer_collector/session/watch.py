@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from observer_collector.market_hours import MarketHours
-from observer_collector.moments import Moment, Patience
+from observer_collector.moments import Moment, Patience, latest
 from observer_collector.session.slot import Slot
 from observer_collector.slots.registrations import Pair
 from observer_core.brokers.kis.catalogue import CHANNELS, Kind, Venue
@@ -87,20 +87,20 @@ class DataWatch:
         expecting = self._expecting.get(slot.pair.channel)
         if expecting is None or slot.revivals >= len(_REVIVALS):
             return False
-        since = max(slot.since, expecting, self._flowed.get(slot.pair, slot.since))
+        since = latest(slot.since, expecting, self._flowed.get(slot.pair, slot.since))
         return _REVIVALS[slot.revivals].exhausted(since, now)
 
     def starved(self, slots: Iterable[Slot], now: Moment) -> bool:
         """Returns whether a connection that should deliver delivers nothing at all."""
-        waiting = sorted(
-            max(slot.covered, self._expecting[slot.pair.channel])
+        waiting = [
+            latest(slot.covered, self._expecting[slot.pair.channel])
             for slot in slots
             if slot.covered is not None and self._is_expected(slot.pair)
-        )
+        ]
         if len(waiting) < _MANY:
             return False
-        since = waiting[_MANY - 1]
-        return _STARVED.exhausted(max(since, self.last_flowed or since), now, times=self._stretch)
+        since = sorted(waiting, key=lambda moment: moment.real_ns)[_MANY - 1]
+        return _STARVED.exhausted(latest(since, self.last_flowed or since), now, times=self._stretch)
 
     def delivers(self, pair: Pair, now: Moment) -> bool:
         """Returns whether records of a registration come: lately, where the phase promises any."""
@@ -110,7 +110,7 @@ class DataWatch:
         if flowed is None:
             return False
         expecting = self._expecting.get(pair.channel)
-        return expecting is None or not _RECENT.exhausted(max(flowed, expecting), now)
+        return expecting is None or not _RECENT.exhausted(latest(flowed, expecting), now)
 
     def delivery(self, slots: Iterable[Slot], now: Moment) -> Delivery:
         """Returns what the expected registrations deliver, all together."""
@@ -119,7 +119,7 @@ class DataWatch:
             slot.pair
             for slot in expected
             if CHANNELS[slot.pair.channel].venue is not Venue.NXT
-            and _RECENT.exhausted(max(slot.covered or now, self._expecting[slot.pair.channel]), now)
+            and _RECENT.exhausted(latest(slot.covered or now, self._expecting[slot.pair.channel]), now)
         ]
         recent = sum(self.delivers(pair, now) for pair in due)
         return Delivery(len(expected), len(due), recent, self.last_flowed)

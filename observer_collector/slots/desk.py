@@ -146,7 +146,7 @@ class SlotDesk:
     def _sample(self) -> None:
         """Takes the figures of the watched symbols from the accounting, every ten seconds of the clock."""
         now_ns = self._clock.now_ns()
-        if now_ns - self._sampled_ns < _SAMPLE_NS or not self._counts(now_ns):
+        if 0 <= now_ns - self._sampled_ns < _SAMPLE_NS or not self._counts(now_ns):
             return
         self._sampled_ns = now_ns
         for symbol in self._planner.holds:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from observer_collector.cadence import next_multiple
 from observer_collector.market_hours import MarketHours
 from observer_collector.slots.desk import SlotDesk
 from observer_collector.slots.plan import Cause, Signal
@@ -85,8 +86,7 @@ class MarketSignals:
             trading = self._hours.phase(now_ns).delivers_trades
             if self.look.seconds and trading and self._wanted():
                 await self._ask(now_ns)
-            step_ns = int((self.look.seconds or _IDLE_SECONDS) * _NANOSECONDS)
-            await self._clock.sleep_until((self._clock.now_ns() // step_ns + 1) * step_ns)
+            await next_multiple(self._clock, int((self.look.seconds or _IDLE_SECONDS) * _NANOSECONDS))
 
     async def _ask(self, now_ns: int) -> None:
         look = self.look

@@ -18,6 +18,8 @@ from observer_collector.slots.registrations import Pair
 from observer_core.reference.universe import Universe
 
 _NANOSECONDS = 1_000_000_000
+# A clock that is put right by less than this was not set back.
+_CORRECTION_NS = 10 * _NANOSECONDS
 
 
 class Cause(StrEnum):
@@ -205,7 +207,7 @@ class SlotPlanner:
 
     def _change(self, chosen: Mapping[str, Cause], now_ns: int) -> tuple[Change, ...]:
         left = [
-            Change(symbol, False, hold.cause, hold.score, now_ns - hold.since_ns)
+            Change(symbol, False, hold.cause, hold.score, max(0, now_ns - hold.since_ns))
             for symbol, hold in self.holds.items()
             if symbol not in chosen
         ]
@@ -231,10 +233,10 @@ class SlotPlanner:
         return list(dict.fromkeys([*self.rules.fixed, *operations]))
 
     def _dwells(self, hold: Hold, now_ns: int) -> bool:
-        return not hold.settled and now_ns - hold.since_ns < self.rules.dwell_seconds * _NANOSECONDS
+        return not hold.settled and _lasts(hold.since_ns, now_ns, self.rules.dwell_seconds)
 
     def _lives(self, signal: Signal, now_ns: int) -> bool:
-        return now_ns - signal.at_ns < self.rules.signal_seconds * _NANOSECONDS
+        return _lasts(signal.at_ns, now_ns, self.rules.signal_seconds)
 
     def _score_of(self, symbol: str) -> float:
         signal = self._signals.get(symbol)
@@ -244,3 +246,8 @@ class SlotPlanner:
     def _score(signal: Signal) -> float:
         """Above every baseline score, which is 1 at most."""
         return 1.0 + signal.strength
+
+
+def _lasts(since_ns: int, now_ns: int, seconds: float) -> bool:
+    """Returns whether something lasts; what began in the future began before the clock was set back."""
+    return -_CORRECTION_NS < now_ns - since_ns < seconds * _NANOSECONDS

@@ -63,7 +63,7 @@ class Triggers:
             volume: Cumulative volume of the day, shares.
         """
         minutes = self._histories.setdefault(symbol, _History()).minutes
-        if minutes and volume < minutes[-1][2]:
+        if minutes and (volume < minutes[-1][2] or at_ns < minutes[-1][0] - _MINUTE_NS):
             minutes.clear()
         if price <= 0:
             return

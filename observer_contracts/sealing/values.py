@@ -17,17 +17,12 @@ from observer_contracts.evidence.objects import text_at
 from observer_contracts.evidence.yaml_documents import Fields, read_documents
 from observer_contracts.sealing.entries import Entry, entries
 from observer_core.errors import ConfigurationError, InputError
+from observer_core.settings.placeholders import is_placeholder
 
 Values = dict[str, str]
 
 _LINE = re.compile(r"(?:export\s+)?([-._A-Za-z0-9]+)=(.*)")
 _COPY = re.compile(r"\$\{([-._A-Za-z0-9]+)\}")
-# What templates, guides and tired people write where a value belongs.
-_PLACEHOLDER = re.compile(
-    r"<.*>|\$[({]?[A-Z_]+[)}]?|x{3,}|\*{3,}|\.{3}|change[-_ ]?(me|it)|replace[-_ ]?(me|it|this)"
-    r"|(my|your)[-_ ].*|placeholder|example|secret|password|todo|tbd|none|null",
-    re.IGNORECASE,
-)
 
 
 def read_values(path: Path, declaration: Declaration) -> Values:
@@ -160,7 +155,7 @@ def _problems(entry: Entry, value: str) -> list[str]:
         return ["is empty"]
     found = []
     # The names of role and database are no secrets and may well be such a word.
-    if not entry.fixed and _PLACEHOLDER.fullmatch(value.strip()):
+    if not entry.fixed and is_placeholder(value):
         found.append("is a placeholder")
     if value != value.strip() or any(ord(character) < ord(" ") for character in value):
         found.append("begins or ends with a blank, or has a line end")

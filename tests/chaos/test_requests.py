@@ -102,3 +102,27 @@ async def test_a_batch_refused_for_one_symbol_is_halved_until_only_that_symbol_f
     assert told[1]["retried"] == 0, "from then on it is asked for alone"
     assert bad not in {line.key for line in run.records(Track.SWING) if line.wall_ns > instant("09:00:00")}
     run.assert_all_that_was_sent_is_journaled()
+
+
+@pytest.mark.parametrize("path", ["intstock-multprice", "oauth2/tokenP"])
+async def test_a_code_that_no_table_has_is_journaled_once_and_counted_each_time(scene, path):
+    """EGW09999 as the answer to sweeps, or to the request for a token: the broker has a new code."""
+    fault = {"kind": "rest_status", "status": 403, "code": "EGW09999", "path": path}
+
+    async def refuse(run):
+        await run.fault(**fault)
+
+    async with scene(before=refuse, ready="08:59:50", OBSERVER_SWING_INTERVAL_SECONDS="60") as run:
+        await run.complete()
+
+        def known(status):
+            return status.get("unknown", {}).get("codes", {}).get("EGW09999", 0) >= 2
+
+        await run.step_until(known, begin="08:59:51", end="09:06:00")
+        await run.end_faults()
+        answers = run.account.requests[SWEEP if path in SWEEP else TOKEN]
+        await run.eventually(lambda one: one["unknown"]["codes"] == {"EGW09999": answers["EGW09999"]})
+    (told,) = run.controls("unknown")
+    request = "intstock-multprice" if path in SWEEP else "access_token"
+    assert (told["what"], told["code"], told["request"]) == ("code", "EGW09999", request)
+    run.assert_all_that_was_sent_is_journaled()

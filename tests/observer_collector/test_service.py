@@ -12,7 +12,7 @@ from observer_collector.service import run
 from observer_core.errors import ConfigurationError, MissingMountError
 from observer_core.settings import Settings
 
-KEYS = {"KIS_APP_KEY": "PSTESTKEY", "KIS_APP_SECRET": "secret-of-the-test"}
+KEYS = {"KIS_APP_KEY": "PS" + "k" * 34, "KIS_APP_SECRET": "s3cr" * 45}
 
 
 def test_a_missing_mount_is_named(mounts):
@@ -26,6 +26,21 @@ def test_a_missing_mount_is_named(mounts):
 def test_a_missing_key_is_named(mounts, missing):
     with pytest.raises(ConfigurationError, match=f"{missing} is not set"):
         run(Settings.load(mounts | KEYS | {missing: ""}))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KIS_APP_KEY", '"PS' + "k" * 34 + '"'),
+        ("KIS_APP_SECRET", "s3cr" * 44),
+        ("KIS_APP_SECRET", "changeme"),
+    ],
+)
+def test_a_key_that_the_broker_cannot_have_issued_is_refused_before_anything_starts(mounts, variable, value):
+    with pytest.raises(ConfigurationError) as caught:
+        run(Settings.load(mounts | KEYS | {variable: value}))
+    assert variable in str(caught.value)
+    assert value not in str(caught.value)
 
 
 def test_a_taken_port_is_named(mounts):

@@ -1,15 +1,17 @@
 """A process that records as fast as it can until it is killed: recorder and journal on real files.
 
-    python journal_under_load.py DATA_FOLDER
+    python journal_under_load.py DATA_FOLDER RECEIPTS WINDOW_MS SEGMENT_BYTES
 
 It starts as the collector does (recovery, a new epoch, a start record) and then takes trades of twenty
 symbols, about 2,000 a second, each frame with one to three records. Cumulative volumes go on where the
-journal's accounting stands.
+journal's accounting stands. The file of receipts says what it had received, and what was reported durable.
 """
 
 import asyncio
 import sys
 from random import Random
+
+from receipts import Receipts
 
 from observer_collector.market_hours import MarketHours
 from observer_collector.recording.journals import open_journals
@@ -38,25 +40,30 @@ class Market:
                 self._counts[int(symbol)] = account.volume // 5
 
     def frame(self):
+        """Returns a frame, and each of its records as symbol and cumulative volume."""
         symbol, number = self._random.randrange(20), self._random.choice([1, 1, 1, 2, 3])
-        records = []
+        records, receipts = [], []
         for _ in range(number):
             self._counts[symbol] += 1
             count = self._counts[symbol]
+            receipts.append((symbol, 5 * count))
             records.append(
                 RECORD.format(symbol=symbol, volume=5 * count, value=500 * count, count=count, day=self._day)
             )
-        return f"0|H0STCNT0|{number:03d}|{'^'.join(records)}".encode()
+        return f"0|H0STCNT0|{number:03d}|{'^'.join(records)}".encode(), receipts
 
 
-async def main(folder):
-    clock = RealClock()
+async def main(folder, receipts, window_ms, segment_bytes):
+    clock, receipts = RealClock(), Receipts(receipts)
     paths = Paths(PathSettings.load({"OBSERVER_DATA_DIR": folder}))
-    settings = CollectorSettings.load({"OBSERVER_FSYNC_INTERVAL_MS": "20", "OBSERVER_RESERVE_MEGABYTES": "0"})
+    settings = CollectorSettings.load(
+        {"OBSERVER_FSYNC_INTERVAL_MS": window_ms, "OBSERVER_RESERVE_MEGABYTES": "0"}
+    )
     journals = await open_journals(paths, settings, MarketHours(MarketCalendar()), clock)
-    object.__setattr__(journals.scalp.writer._settings, "segment_bytes", 60_000)
-    recorder = Recorder(journals.scalp.writer, journals.scalp.epochs, journals.continuity, clock, shard="0")
-    writing = asyncio.create_task(journals.scalp.writer.run())
+    writer = journals.scalp.writer
+    object.__setattr__(writer._settings, "segment_bytes", int(segment_bytes))
+    recorder = Recorder(writer, journals.scalp.epochs, journals.continuity, clock, shard="0")
+    writing = asyncio.create_task(writer.run())
     await recorder.begin_epoch()
     recorder.control(ControlKind.START, {})
     for hole in journals.scalp.recovery.unreported:
@@ -64,10 +71,15 @@ async def main(folder):
     market = Market(journals.continuity, clock, recorder.epoch)
     while not writing.done():
         for _ in range(12):
-            recorder.message(market.frame(), clock.now_ns(), clock.monotonic_ns())
-        journals.scalp.writer.tick(clock.now_ns())
+            frame, records = market.frame()
+            mono_ns = clock.monotonic_ns()
+            receipts.received(recorder.epoch, mono_ns, records)
+            recorder.message(frame, clock.now_ns(), mono_ns)
+        now_ns = clock.monotonic_ns()
+        receipts.durable(recorder.epoch, now_ns - int(writer.unsynced_seconds() * 1e9))
+        writer.tick(clock.now_ns())
         await asyncio.sleep(0.01)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(*sys.argv[1:]))

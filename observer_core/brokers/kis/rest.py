@@ -25,12 +25,12 @@ from observer_core.brokers.kis.catalogue import (
 )
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url
 from observer_core.brokers.kis.oauth import KisOAuth
-from observer_core.brokers.kis.rest_errors import RATE_EXCEEDED, TOKEN_REFUSED
+from observer_core.brokers.kis.rest_errors import RATE_EXCEEDED, TOKEN_REFUSED, OnRefusal
 from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.brokers.kis.transport import Answer, exchange, http_client, incomplete
 from observer_core.brokers.limiter import RequestLimiter, limiter_file
 from observer_core.clock import Clock
-from observer_core.errors import BrokerCredentialError, BrokerRetryableError, NetworkError
+from observer_core.errors import BrokerCredentialError, BrokerError, BrokerRetryableError, NetworkError
 from observer_core.settings import KisSettings
 
 MULTI_PRICE_LIMIT = 30
@@ -81,6 +81,9 @@ class KisRestClient:
         limiter: The pace.
         clock: The clock of the limiter.
         random: Source of the jitter between attempts.
+
+    Attributes:
+        on_refusal: Takes each refusal, also of requests that are repeated then.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class KisRestClient:
         self._clock = clock
         self._random = random
         self.tokens = tokens
+        self.on_refusal: OnRefusal = lambda _name, _error: None
 
     @classmethod
     @asynccontextmanager
@@ -323,7 +327,11 @@ class KisRestClient:
             "custtype": "P",
             "tr_cont": "N" if next_page else "",
         }
-        return await exchange(self._http, "GET", f"{_QUOTATIONS}/{name}", headers=headers, params=params)
+        try:
+            return await exchange(self._http, "GET", f"{_QUOTATIONS}/{name}", headers=headers, params=params)
+        except BrokerError as error:
+            self.on_refusal(name, error)
+            raise
 
     async def _pause(self, error: BrokerRetryableError | NetworkError, attempt: int) -> None:
         if isinstance(error, BrokerRetryableError) and error.code in RATE_EXCEEDED:

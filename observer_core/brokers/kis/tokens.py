@@ -15,9 +15,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from observer_core.brokers.kis.app_keys import check_shape
 from observer_core.brokers.kis.endpoints import fingerprint_of
 from observer_core.brokers.kis.oauth import IssuedCredential, KisOAuth
-from observer_core.brokers.kis.rest_errors import TOKEN_TOO_OFTEN, broker_error
+from observer_core.brokers.kis.rest_errors import TOKEN_TOO_OFTEN, OnRefusal, broker_error
 from observer_core.brokers.kis.transport import NotConnectedError
 from observer_core.brokers.token_cache import Entry, Failure, TokenCache, digest
 from observer_core.clock import KST, Clock
@@ -82,6 +83,9 @@ class TokenStore:
         settings: App key, secret and environment.
         oauth: Asks the broker.
         clock: Time of validity and spacing.
+
+    Attributes:
+        on_refusal: Takes each refusal of the broker, not those that are remembered.
     """
 
     def __init__(self, path: Path, settings: KisSettings, oauth: KisOAuth, clock: Clock) -> None:
@@ -92,12 +96,13 @@ class TokenStore:
         self._cache = TokenCache(path, self.fingerprint)
         self._token = _Credential("access_token", _TOKEN_SPACING, oauth.issue_access_token)
         self._approval = _Credential("approval_key", _APPROVAL_SPACING, oauth.issue_approval_key)
+        self.on_refusal: OnRefusal = lambda _name, _error: None
 
     async def access_token(self) -> SecretStr:
         """Returns a token that is valid now, from the cache if it can be.
 
         Raises:
-            ConfigurationError: The app key or secret is not set.
+            ConfigurationError: The app key or secret is not set, or nothing that the broker issues.
             BrokerCredentialError: The broker refuses key, secret or token; asking again does not help.
             BrokerRetryableError: The broker cannot be asked yet, or had a passing fault.
             NetworkError: The broker gave no answer.
@@ -127,7 +132,7 @@ class TokenStore:
             Whether there is a token that outlasts it, or none that could be had now.
 
         Raises:
-            ConfigurationError: The app key or secret is not set.
+            ConfigurationError: The app key or secret is not set, or nothing that the broker issues.
             ExternalError: As for `access_token`.
             StorageError: The cache cannot be written or stays locked.
         """
@@ -197,6 +202,7 @@ class TokenStore:
         except BrokerError as error:
             failure = Failure(error.code, error.text, error.status)
             self._cache.write(credential.name, replace(pending, failure=failure))
+            self.on_refusal(credential.name, error)
             raise
         hide([issued.value])
         self._check_alive(credential, pending, issued, now)
@@ -236,6 +242,7 @@ class TokenStore:
                 "KIS_APP_KEY or KIS_APP_SECRET is not set.",
                 remedy="Set both, or run the simulator by leaving both empty with `make up`.",
             )
+        check_shape(self._settings)
 
     def _renewable(self, entry: Entry, until: datetime) -> bool:
         if entry.issued_at is not None and self._clock.now() < entry.issued_at + _SAME_TOKEN_FOR:

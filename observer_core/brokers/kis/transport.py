@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from observer_core.brokers.kis.rest_errors import broker_error
+from observer_core.brokers.kis.rest_errors import HTTP_STATUS, NO_OUTPUT, broker_error
 from observer_core.errors import BrokerRetryableError, NetworkError
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
@@ -85,13 +85,14 @@ def _answer(path: str, response: httpx.Response) -> Answer:
         # Without a JSON object only the status tells; a page of text that says 200 is a maintenance.
         if status < 400:
             raise incomplete(path, "JSON object")
-        raise broker_error(f"HTTP {status}", f"{path} answered no JSON object", status=status)
+        raise broker_error(f"{HTTP_STATUS}{status}", f"{path} answered no JSON object", status=status)
     if "error_code" in body:
         raise broker_error(str(body["error_code"]), str(body.get("error_description", "")), status=status)
     if body.get("rt_cd", "0") != "0":
         raise broker_error(str(body.get("msg_cd", "")), str(body.get("msg1", "")), status=status)
     if status >= 400:
-        raise broker_error(str(body.get("msg_cd") or f"HTTP {status}"), f"{path} failed", status=status)
+        code = str(body.get("msg_cd") or f"{HTTP_STATUS}{status}")
+        raise broker_error(code, f"{path} failed", status=status)
     more = response.headers.get("tr_cont", "").strip() in ("F", "M") or body.get("msg_cd") == "KIOK0500"
     return Answer(body, more)
 
@@ -99,7 +100,7 @@ def _answer(path: str, response: httpx.Response) -> Answer:
 def incomplete(path: str, field: str) -> BrokerRetryableError:
     """Returns the error for a successful answer that lacks what it is asked for."""
     return BrokerRetryableError(
-        "no output",
+        NO_OUTPUT,
         f"{path} answered without a usable {field}",
         remedy="It is retried; see the broker's notices.",
     )

@@ -70,3 +70,31 @@ def test_a_fast_virtual_clock_is_no_outage():
     last = moment(40, real=99.9)
     changes = {"delivery": Delivery(36, 36, 36, last), "sweeps": Sweeps(last, None, 1, None)}
     assert judge(facts(ready_since=moment(0, real=95), **changes), moment(110, real=100)).ready
+
+
+def set_back(seconds, real):
+    """Returns an instant of the machine's clock after it was set."""
+    return moment(seconds, real)._replace(settable=True)
+
+
+@pytest.mark.parametrize("back", [30, 59, 61, 2_400])
+@pytest.mark.parametrize("silent", [61, 119, 2_430])
+def test_a_clock_set_back_hides_no_silence(back, silent):
+    """Neither at once nor when the clock shows the old instant again: a minute of silence is a minute."""
+    last = moment(3_000)
+    changes = {"delivery": Delivery(36, 36, 36, last), "sweeps": None}
+    found = judge(facts(**changes), set_back(3_000 + silent - back, 3_000 + silent))
+    assert found.reason == "external: connected, but no data come"
+
+
+def test_what_came_after_a_clock_was_set_back_is_newer_than_what_came_before():
+    """Data that flow since are no silence, though the connection was opened at a later hour of the clock."""
+    opened, last = moment(3_000), moment(700, real=3_100)
+    changes = {"delivery": Delivery(36, 36, 36, last), "sweeps": Sweeps(opened, last, 20, None)}
+    assert judge(facts(ready_since=opened, **changes), set_back(705, 3_105)).reason == "recording"
+
+
+def test_a_clock_set_forward_makes_no_silence():
+    """Six seconds after the last record nobody has waited for a minute."""
+    changes = {"delivery": Delivery(36, 36, 36, moment(100)), "sweeps": None}
+    assert judge(facts(**changes), set_back(2_506, 106)).reason == "recording"

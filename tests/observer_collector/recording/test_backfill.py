@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import aiohttp
 import pytest
+from set_back_clock import SetBackClock
 
 from observer_collector.recording.backfill import Backfiller, open_holes
 from observer_core.accounting import Hole
@@ -210,5 +211,19 @@ async def test_a_restart_takes_up_what_is_open(tmp_path):
     while not desk.told:
         await clock.advance_to(clock.now() + timedelta(seconds=6))
         await asyncio.sleep(0.01)
+    running.cancel()
+    assert desk.told[0][1]["outcome"] == "healed"
+
+
+async def test_a_clock_that_is_set_back_puts_no_hole_off(tmp_path):
+    """The hole is asked for at once, not when the clock shows the old instant again."""
+    clock, desk, lists = SetBackClock(NOON), Desk(), Lists([ROW])
+    filler = Backfiller(lists, desk, clock, root=tmp_path, shard="0")
+    filler.add(HOLE)
+    clock.step_back(2_400)
+    running = asyncio.ensure_future(filler.run())
+    async with asyncio.timeout(60):
+        while not desk.told:
+            await asyncio.sleep(0.01)
     running.cancel()
     assert desk.told[0][1]["outcome"] == "healed"

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from observer_collector.recording.flows import Flows
 from observer_collector.recording.hole_ledger import HoleLedger
 from observer_collector.recording.rates import RateRing
+from observer_collector.slots.registrations import Pair
 from observer_core.accounting import Hole
 
 SECOND = 1_000_000_000
@@ -59,3 +61,32 @@ def test_the_ledger_keeps_the_latest_holes_and_what_became_of_them():
     assert [entry.hole.from_cumulative for entry in latest] == list(range(59, 9, -1))
     assert (latest[0].outcome, latest[0].missing_shares) == ("partial", 3)
     assert latest[1].outcome == ""
+
+
+def test_a_clock_that_is_set_back_begins_a_new_half_hour():
+    """No rate is below zero or lies in the future, and none is missing for as long as the step was."""
+    ring = RateRing()
+    for step in range(5):
+        ring.observe(BEGIN + step * 10 * SECOND, step * 100)
+    back = BEGIN - 2_400 * SECOND
+    for step in range(3):
+        ring.observe(back + step * 10 * SECOND, 500 + step * 30)
+    assert ring.per_second(back + 20 * SECOND) == [(back + 10 * SECOND, 3.0), (back + 20 * SECOND, 3.0)]
+
+
+def test_a_clock_that_is_put_right_by_little_costs_no_sample():
+    ring = RateRing()
+    for instant in (0, 10, 9, 20):
+        ring.observe(BEGIN + instant * SECOND, instant)
+    assert ring.per_second(BEGIN + 20 * SECOND) == [(BEGIN + 10 * SECOND, 1.0), (BEGIN + 20 * SECOND, 1.0)]
+
+
+def test_the_rate_of_a_registration_goes_on_after_a_clock_was_set_back():
+    flows = Flows()
+    flows.count("H0STCNT0", "005930", BEGIN)
+    flows.sample(BEGIN)
+    flows.sample(BEGIN - 2_400 * SECOND)
+    for _ in range(50):
+        flows.count("H0STCNT0", "005930", BEGIN)
+    flows.sample(BEGIN - 2_390 * SECOND)
+    assert flows.of(Pair("H0STCNT0", "005930")).per_second == 5.0

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from observer_collector.recording.recorder import Recorder
 from observer_collector.recording.unknown import Unknown
@@ -12,6 +13,7 @@ from observer_collector.slots.registrations import Pair
 from observer_core.accounting import VolumeContinuity
 from observer_core.brokers.kis.frames import Acknowledgement, KeepAlive
 from observer_core.clock import StepClock, kst_datetime
+from observer_core.errors import BrokerRequestError, BrokerRetryableError
 from observer_core.journal import (
     ControlKind,
     EpochStore,
@@ -175,6 +177,26 @@ def test_a_flood_of_new_names_fills_no_memory():
     told = [unknown.code(f"OPSX{number:04d}", "") for number in range(500)]
     assert sum(one is not None for one in told) == 100
     assert (len(unknown.codes), unknown.codes.total()) == (101, 500)
+
+
+def test_a_refused_request_with_an_unknown_code_is_told_once():
+    """Codes of the tables (of requests, of replies) are no news, and neither is an answer without a code."""
+    unknown = Unknown()
+    for code in ("EGW00201", "OPSQ2002", "OPSP0011", "HTTP 502", "no output"):
+        assert unknown.refusal("intstock-multprice", BrokerRetryableError(code, "known")) is None
+    error = BrokerRequestError("EGW99999", "새로운 오류", status=500)
+    told = [unknown.refusal(name, error) for name in ("intstock-multprice", "access_token")]
+    assert told == [
+        {"what": "code", "code": "EGW99999", "message": "새로운 오류", "request": "intstock-multprice"},
+        None,
+    ]
+    assert unknown.codes == {"EGW99999": 2}
+
+
+def test_a_secret_in_the_text_of_a_refusal_stays_secret():
+    hide([SecretStr("PSsecret-of-this-test-0123456789")])
+    error = BrokerRequestError("EGW99999", "invalid appkey : PSsecret-of-this-test-0123456789")
+    assert "PSsecret" not in str(Unknown().refusal("access_token", error))
 
 
 async def test_control_messages_go_to_the_session_and_pass_no_secret_on(desk):

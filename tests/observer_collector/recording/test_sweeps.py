@@ -4,9 +4,10 @@ import asyncio
 import json
 
 import pytest
+from set_back_clock import SetBackClock
 
+from observer_collector import cadence
 from observer_collector.market_hours import MarketHours
-from observer_collector.recording import sweeps as sweeps_module
 from observer_collector.recording.sweeps import SwingSweeper
 from observer_core.clock import StepClock, kst_datetime
 from observer_core.errors import (
@@ -261,16 +262,9 @@ async def test_a_sweep_that_takes_longer_than_the_interval_leaves_the_next_one_o
     assert sorted({moment for moment, _ in run.asked}) == ["09:02:10", "09:03:00", "09:04:00"]
 
 
-class SetBackClock(StepClock):
-    """A clock that somebody sets back, as an operator or NTP may."""
-
-    def step_back(self, seconds):
-        self._now_ns -= seconds * 10**9
-
-
 async def test_a_clock_set_back_stops_no_sweep(sweeping, monkeypatch):
     """After a step of forty minutes the sweeps go on at the minutes that the clock shows."""
-    monkeypatch.setattr(sweeps_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(cadence, "_LOOK_SECONDS", 0.01)
     run = sweeping("10:00:30", SetBackClock)
     await run.until("10:01:30")
     run.clock.step_back(2_400)

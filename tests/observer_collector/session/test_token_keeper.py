@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from set_back_clock import SetBackClock
 
+from observer_collector import cadence
 from observer_collector.market_hours import MarketHours
 from observer_collector.session.token_keeper import TokenKeeper
-from observer_core.clock import StepClock, kst_datetime
+from observer_core.clock import kst_datetime
 from observer_core.errors import NetworkError
 
 
@@ -31,7 +33,7 @@ async def keeping(calendar, at):
     tasks = []
 
     def make(start, day=None):
-        clock = StepClock(kst_datetime(at(start) if day is None else at(start, day)))
+        clock = SetBackClock(kst_datetime(at(start) if day is None else at(start, day)))
         tokens = Tokens(clock)
         tasks.append(asyncio.ensure_future(TokenKeeper(tokens, MarketHours(calendar), clock).run()))
         return clock, tokens
@@ -64,3 +66,14 @@ async def test_a_start_in_the_session_leaves_the_token_to_those_who_use_it(keepi
     clock, tokens = keeping("10:00:00")
     await run(clock, 19, 0)
     assert tokens.asked == []
+
+
+async def test_a_clock_set_back_does_not_put_the_renewal_off(keeping, monkeypatch):
+    """Three hours back: half past seven is half past seven of the time that the clock shows now."""
+    monkeypatch.setattr(cadence, "_LOOK_SECONDS", 0.01)
+    clock, tokens = keeping("09:40:30")
+    await run(clock, 9, 41)
+    clock.step_back(3 * 3600)
+    await clock.awaited_within(60)
+    await run(clock, 9, 0)
+    assert tokens.asked == [("07:30", "15 20:00")]

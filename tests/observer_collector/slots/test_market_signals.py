@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
+from set_back_clock import SetBackClock
 
+from observer_collector import cadence
 from observer_collector.market_hours import MarketHours
 from observer_collector.slots.market_signals import Look, MarketSignals, RankingReader, ViReader
 from observer_collector.slots.plan import Cause
-from observer_core.clock import StepClock, kst_datetime
+from observer_core.clock import kst_datetime
 from observer_core.errors import NetworkError
 
 VI = {"mksc_shrn_iscd": "005930", "vi_cls_code": "Y", "cntg_vi_hour": "093012"}
@@ -37,7 +39,7 @@ def test_a_ranked_symbol_is_a_signal_above_the_threshold():
 
 class Desk:
     def __init__(self, calendar, start, seconds=10.0):
-        self.clock = StepClock(kst_datetime(start))
+        self.clock = SetBackClock(kst_datetime(start))
         self.asked, self.signals, self.wanted, self.failure = [], [], True, None
         look = Look("VI", seconds, self.ask, ViReader().read)
         self.watch = MarketSignals(
@@ -95,3 +97,15 @@ async def test_a_failure_costs_one_look(desk):
     assert run.watch.look.failed == 3
     assert run.watch.look.asked == 2
     assert len(run.signals) == 1
+
+
+async def test_a_clock_set_back_does_not_end_the_questions(desk, monkeypatch):
+    """Forty minutes back: it is asked at the tens of seconds that the clock shows now, not between them."""
+    monkeypatch.setattr(cadence, "_LOOK_SECONDS", 0.01)
+    run = desk("10:00:01")
+    await run.until("10:00:15")
+    run.clock.step_back(2_400)
+    await run.clock.awaited_within(10)
+    run.asked.clear()
+    await run.until("09:20:35")
+    assert [moment for moment, _ in run.asked] == ["09:20:20", "09:20:30"]

@@ -200,3 +200,14 @@ def test_whatever_happens_the_rules_hold(steps, registrations, signal_symbols, p
         before = now_watched
     desk.plan(now)
     assert desk.plan(now).changes == ()
+
+
+def test_a_clock_that_is_set_back_keeps_no_signal_and_no_place_for_longer():
+    """After forty minutes back, what lasts for two minutes does not last for forty-two."""
+    desk = planner(signal_symbols=1, signal_seconds=120)
+    desk.plan(START - 600 * SECOND)
+    desk.signal(surge("000025", START, 2.0))
+    assert "000025" in watched(desk.plan(START))
+    # NTP puts it right by a second: nothing changes.
+    assert "000025" in watched(desk.plan(START - SECOND))
+    assert "000025" not in watched(desk.plan(START - 2_400 * SECOND))

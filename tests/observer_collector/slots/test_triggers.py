@@ -65,3 +65,14 @@ def test_figures_that_come_more_often_are_compared_by_the_minute():
 def test_a_new_session_begins_a_new_history(first):
     """Neither a price of zero before the opening nor the volume of yesterday is compared."""
     assert run([first, *steady(11)]) == []
+
+
+def test_a_clock_that_is_set_back_begins_a_new_history():
+    """Six minutes of the new time are a history, although an hour of the old one lies in the future."""
+    triggers = Triggers(RULES)
+    for number, (price, volume) in enumerate(steady(60)):
+        assert list(triggers.observe("005930", START + number * MINUTE, price=price, volume=volume)) == []
+    back, found = START - 60 * MINUTE, []
+    for number, volume in enumerate([*range(60_000, 67_000, 1_000), 71_000]):
+        found += triggers.observe("005930", back + number * MINUTE, price=70_000, volume=volume)
+    assert [(one.cause, one.at_ns) for one in found] == [(Cause.VOLUME_SURGE, back + 7 * MINUTE)]

@@ -322,3 +322,16 @@ async def test_requests_are_spaced_on_the_clock_that_is_given(broker, tmp_path):
         await clock.advance_to(clock.now() + timedelta(seconds=0.5))
         await second
     assert broker.count(MULTI_PRICE) == 2
+
+
+async def test_each_refusal_is_told_also_of_a_request_that_is_repeated(client, broker):
+    """What was asked for, and the broker's code; a success tells nothing."""
+    heard = []
+    client.on_refusal = lambda name, error: heard.append((name, error.code, error.status))
+    answers = [failed("EGW00201", 500), failed("EGW99999", 500)]
+    broker.on(MULTI_PRICE, lambda _: answers.pop(0))
+    with pytest.raises(BrokerRequestError):
+        await client.multi_price(["005930"])
+    broker.on(MULTI_PRICE, lambda _: ok([{"inter_shrn_iscd": "005930"}]))
+    await client.multi_price(["005930"])
+    assert heard == [("intstock-multprice", "EGW00201", 500), ("intstock-multprice", "EGW99999", 500)]

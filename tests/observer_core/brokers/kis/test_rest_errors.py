@@ -2,7 +2,7 @@
 
 import pytest
 
-from observer_core.brokers.kis.rest_errors import broker_error
+from observer_core.brokers.kis.rest_errors import broker_error, is_listed
 from observer_core.errors import BrokerCredentialError, BrokerRequestError, BrokerRetryableError
 
 # Client action "retry", "wait" or "slow down".
@@ -52,3 +52,25 @@ def test_the_code_decides_whatever_the_status_is(code, kind, status):
 )
 def test_an_unlisted_answer_is_judged_by_its_status(code, status, kind):
     assert type(broker_error(code, "", status=status)) is kind
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(*RETRYABLE, *CREDENTIAL, *REQUEST, "EGW00120", "EGW00124"),
+        *("MCA05918", "MCA00000", "KIOK0500", "KIOK0530"),
+    ],
+)
+def test_the_codes_of_the_tables_are_listed(code):
+    """Broker reference, 3.2 and 3.4."""
+    assert is_listed(code)
+
+
+@pytest.mark.parametrize("code", ["EGW00216", "EGW00005", "EGW99999", "OPSQ0011", "MCA05919", "XYZ00001", ""])
+def test_a_code_that_no_table_has_is_not_listed(code):
+    assert not is_listed(code)
+
+
+@pytest.mark.parametrize("code", ["HTTP 404", "HTTP 502", "no output"])
+def test_an_answer_without_a_code_is_no_unlisted_code(code):
+    assert is_listed(code)

@@ -17,6 +17,7 @@ from observer_core.brokers.kis.tokens import TokenPauseError, TokenStore
 from observer_core.clock import KST, StepClock
 from observer_core.errors import (
     BrokerCredentialError,
+    BrokerRequestError,
     BrokerRetryableError,
     ConfigurationError,
     NetworkError,
@@ -414,3 +415,14 @@ async def test_a_renewal_that_fails_leaves_the_living_token(store, issuer, clock
     with pytest.raises(BrokerRetryableError):
         await store.renew_ahead(clock.now() + timedelta(hours=12))
     assert (await store.access_token()).get_secret_value() == "header.payload1.signature"
+
+
+async def test_each_refusal_of_the_broker_is_told_and_a_remembered_one_is_not(store, issuer):
+    """Five callers within the minute are one question to the broker, and one refusal."""
+    heard = []
+    store.on_refusal = lambda name, error: heard.append((name, error.code, error.status))
+    issuer.refusal = (403, "EGW99999")
+    for _ in range(5):
+        with pytest.raises(BrokerRequestError):
+            await store.access_token()
+    assert heard == [("access_token", "EGW99999", 403)]
