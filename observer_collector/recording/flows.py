@@ -37,19 +37,23 @@ class Flows:
     def __init__(self) -> None:
         self._flows: dict[tuple[str, str], Flow] = {}
         self._sampled_ns = 0
-        self.last_ns = 0
 
     def clear(self) -> None:
-        """Begins a new connection; the time of the last record stays."""
+        """Begins a new connection."""
         self._flows.clear()
 
     def count(self, channel: str, symbol: str, wall_ns: int) -> None:
         """Counts one record."""
+        flow = self.flow(channel, symbol)
+        flow.records += 1
+        flow.last_ns = wall_ns
+
+    def flow(self, channel: str, symbol: str) -> Flow:
+        """Returns where the records of a registration are counted until `clear`."""
         flow = self._flows.get((channel, symbol))
         if flow is None:
             flow = self._flows[channel, symbol] = Flow()
-        flow.records += 1
-        flow.last_ns = self.last_ns = wall_ns
+        return flow
 
     def of(self, pair: Pair) -> Flow | None:
         """Returns what came for a registration; None where nothing came."""

@@ -11,7 +11,8 @@ import errno
 from dataclasses import dataclass
 
 from observer_collector.market_hours import MarketHours
-from observer_collector.recording.recorder import PROVIDER, TRADE_CHANNELS
+from observer_collector.recording.recorder import PROVIDER
+from observer_collector.recording.streams import TRADE_CHANNELS
 from observer_core.accounting import ContinuityPolicy, VolumeContinuity
 from observer_core.brokers.kis.catalogue import CHANNELS
 from observer_core.clock import Clock

@@ -13,7 +13,6 @@ from contextlib import suppress
 from enum import StrEnum
 
 from pydantic import SecretStr
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from observer_collector.market_hours import MarketHours
@@ -21,7 +20,7 @@ from observer_collector.moments import Moment
 from observer_collector.promise import Promise
 from observer_collector.recording.recorder import Recorder
 from observer_collector.session.backoff import Backoff
-from observer_collector.session.broker_socket import open_socket
+from observer_collector.session.broker_socket import BrokerSocket, open_socket
 from observer_collector.session.commands import Command, Echo, End, EndCause, Note, Outage, Register, Release
 from observer_collector.session.connect_budget import ConnectBudget
 from observer_collector.session.keys import AppKeys
@@ -99,7 +98,7 @@ class BrokerConnection:
         self._plan: tuple[Pair, ...] = ()
         self._planned = asyncio.Event()
         self._stop = asyncio.Event()
-        self._socket: ClientConnection | None = None
+        self._socket: BrokerSocket | None = None
         self.session: Session | None = None
         self.state = ConnectionState.IDLE
         self.problem: str | None = None
@@ -197,7 +196,7 @@ class BrokerConnection:
         _log.warning("No connection to the broker.", error=str(error), next_attempt_seconds=round(pause, 1))
         return pause
 
-    async def _hold(self, socket: ClientConnection, key: SecretStr) -> EndCause:
+    async def _hold(self, socket: BrokerSocket, key: SecretStr) -> EndCause:
         """Holds the conversation until the connection has ended; returns why it has."""
         self.opened_at = opened = Moment.now(self._clock)
         session = Session(
@@ -229,7 +228,7 @@ class BrokerConnection:
         self._ended(session, socket, cause)
         return cause
 
-    def _ended(self, session: Session, socket: ClientConnection, cause: EndCause) -> None:
+    def _ended(self, session: Session, socket: BrokerSocket, cause: EndCause) -> None:
         details = {
             "cause": cause.value,
             "code": socket.close_code,
@@ -247,22 +246,18 @@ class BrokerConnection:
             )
         _log.info("Connection ended.", epoch=self._recorder.epoch, **details)
 
-    async def _receive(self, session: Session, socket: ClientConnection, key: SecretStr) -> None:
+    async def _receive(self, session: Session, socket: BrokerSocket, key: SecretStr) -> None:
         """Takes messages until the connection has ended and its last message is taken."""
-        receive, now_ns, monotonic_ns = socket.recv, self._clock.now_ns, self._clock.monotonic_ns
-        take, writer = self._recorder.message, self._writer
-        with suppress(ConnectionClosed):
-            while True:
-                data = await receive(decode=False)
-                wall_ns, mono_ns = now_ns(), monotonic_ns()
-                message = take(data, wall_ns, mono_ns)
-                if message is not None:
-                    commands = session.received(message, Moment(wall_ns, mono_ns))
-                    await self._perform(commands, socket, key)
-                if writer.blocked:
+        while messages := await socket.messages():
+            if self._writer.blocked:
+                await self._wait_for_disk()
+            for message, received in self._recorder.take(messages):
+                await self._perform(session.received(message, received), socket, key)
+                # Only here others have had their turn, and the journal can have become so.
+                if self._writer.blocked:
                     await self._wait_for_disk()
 
-    async def _tick(self, session: Session, socket: ClientConnection, key: SecretStr) -> None:
+    async def _tick(self, session: Session, socket: BrokerSocket, key: SecretStr) -> None:
         heard = self._recorder.messages
         while True:
             now = Moment.now(self._clock)
@@ -283,7 +278,7 @@ class BrokerConnection:
             fast = self._clock.is_virtual and session.has_unsent
             await asyncio.sleep(_VIRTUAL_TICK_SECONDS if fast else _TICK_SECONDS)
 
-    async def _perform(self, commands: Sequence[Command], socket: ClientConnection, key: SecretStr) -> None:
+    async def _perform(self, commands: Sequence[Command], socket: BrokerSocket, key: SecretStr) -> None:
         for command in commands:
             # A send on a closed connection is no news: the receiver learns of it.
             with suppress(ConnectionClosed):

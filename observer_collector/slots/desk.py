@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from observer_collector.market_hours import MarketHours
-from observer_collector.recording.recorder import TRADE_CHANNELS, Recorder
+from observer_collector.recording.recorder import Recorder
+from observer_collector.recording.streams import TRADE_CHANNELS
 from observer_collector.session.commands import Outage
 from observer_collector.slots.plan import Change, Signal, SlotPlan, SlotPlanner, SlotRules
 from observer_collector.slots.registrations import Pair

@@ -7,14 +7,17 @@ without sequence numbers (broker reference, 7.1).
 
 from observer_core.accounting.account import Account, Finding, Hole, Reset, Severity, hole_of
 from observer_core.accounting.continuity import VolumeContinuity
+from observer_core.accounting.ledger import SPLITS, Ledger
 from observer_core.accounting.policy import SESSIONS, ContinuityPolicy
 
 __all__ = [
     "SESSIONS",
+    "SPLITS",
     "Account",
     "ContinuityPolicy",
     "Finding",
     "Hole",
+    "Ledger",
     "Reset",
     "Severity",
     "VolumeContinuity",

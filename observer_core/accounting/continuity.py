@@ -21,16 +21,13 @@ from dataclasses import asdict
 from typing import Any
 
 from observer_core.accounting.account import Account, Finding, Hole, Reset
+from observer_core.accounting.ledger import SPLITS, Ledger
 from observer_core.accounting.policy import ContinuityPolicy
-from observer_core.accounting.trade import Trade, value_of
-from observer_core.clock.base import NANOSECONDS, kst_datetime
+from observer_core.accounting.trade import Trade
+from observer_core.clock.base import kst_datetime
 from observer_core.errors import StorageError
 
 _BUY, _SELL = "1", "5"
-# No session follows the one before within this time, so a pause this long may hide a new date.
-_NIGHT_NS = 4 * 3600 * NANOSECONDS
-# The last value that the fast path reads is number 21; what follows stays one piece.
-_SPLITS = 22
 
 
 class VolumeContinuity:
@@ -44,7 +41,8 @@ class VolumeContinuity:
     def __init__(self, phase_at: Callable[[int], str], policy: ContinuityPolicy | None = None) -> None:
         self._phase_at = phase_at
         self._policy = policy or ContinuityPolicy()
-        self._accounts: dict[tuple[str, str], Account] = {}
+        # None of them is ever taken out: whoever keeps one must not keep a dead one.
+        self._ledgers: dict[tuple[str, str], Ledger] = {}
         self.unreadable = 0
 
     def observe(self, channel: str, payload: str, wall_ns: int) -> Finding | None:
@@ -58,38 +56,53 @@ class VolumeContinuity:
         Returns:
             A hole or a reset that this trade reveals; None where it continues, opens or repeats.
         """
-        values = payload.split("^", _SPLITS)
+        # What is no Unicode, or no plain figure, is for the long way.
+        values = payload.encode("utf-8", "replace").split(b"^", SPLITS)
+        ledger = self._ledgers.get((channel, payload.partition("^")[0]))
+        if ledger is not None and ledger.continues(values, wall_ns):
+            return None
         try:
-            account = self._accounts.get((channel, values[0]))
-            if account is None or wall_ns - account.last_ns > _NIGHT_NS:
-                return self._after_pause(Trade.parse(channel, payload, wall_ns), account)
-            volume = int(values[12])
-            if int(values[13]) != account.volume + volume:
-                return self._compare(Trade.parse(channel, payload, wall_ns), account)
-            _continue(account, values, volume, wall_ns)
+            trade = Trade.parse(channel, payload, wall_ns)
+            account = None if ledger is None else ledger.account
+            if ledger is None or account is None:
+                self._open(trade)
+                return None
+            ledger.forget_texts()
+            return self._compare(trade, account)
         except (ValueError, IndexError):
             # The record is journaled as it came; compaction names what is wrong with it.
             self.unreadable += 1
         return None
 
+    def ledger(self, channel: str, symbol: str) -> Ledger | None:
+        """Returns the ledger of a symbol on a channel, if a trade of it was seen.
+
+        What its `continues` enters, `observe` must not get; what it does not enter, `observe` must.
+        """
+        return self._ledgers.get((channel, symbol))
+
     def accounts(self) -> Iterator[tuple[str, str, Account]]:
         """Yields channel, symbol and account."""
-        for (channel, symbol), account in self._accounts.items():
-            yield channel, symbol, account
+        for (channel, symbol), ledger in self._ledgers.items():
+            if ledger.account is not None:
+                yield channel, symbol, ledger.account
 
     def account(self, channel: str, symbol: str) -> Account | None:
         """Returns the account of a symbol on a channel, if a trade of it was seen."""
-        return self._accounts.get((channel, symbol))
+        ledger = self._ledgers.get((channel, symbol))
+        return None if ledger is None else ledger.account
 
     def watch(self, symbol: str, *, watched: bool) -> None:
         """States that a symbol holds a slot from now on, or that it holds none."""
-        for (_, name), account in self._accounts.items():
+        for _, name, account in self.accounts():
             if name == symbol:
                 account.watched = watched
 
     def excuse(self, channel: str, symbol: str, shares: int) -> None:
         """Takes back a hole that was found: in its time nobody listened, so nothing is missing."""
-        account = self._accounts[channel, symbol]
+        account = self.account(channel, symbol)
+        if account is None:
+            raise KeyError((channel, symbol))
         account.holes -= 1
         account.hole_shares -= shares
         account.unwatched_shares += shares
@@ -108,23 +121,23 @@ class VolumeContinuity:
             StorageError: The state was written by a version with other figures.
         """
         try:
-            self._accounts = {
+            accounts = {
                 (channel, symbol): Account(**figures)
                 for channel, symbols in state.items()
                 for symbol, figures in symbols.items()
             }
         except (TypeError, AttributeError) as error:
             raise StorageError(f"This is no state of the volume accounting: {error}.") from error
+        for name in (*accounts, *self._ledgers):
+            self._ledgers.setdefault(name, Ledger()).begin(accounts.get(name))
 
-    def _after_pause(self, trade: Trade, account: Account | None) -> Finding | None:
-        if account is None or trade.business_date > account.business_date:
-            self._accounts[trade.channel, trade.symbol] = trade.open_account()
-            return None
-        return self._compare(trade, account)
+    def _open(self, trade: Trade) -> None:
+        self._ledgers.setdefault((trade.channel, trade.symbol), Ledger()).begin(trade.open_account())
 
     def _compare(self, trade: Trade, account: Account) -> Finding | None:
         if trade.business_date > account.business_date:
-            return self._after_pause(trade, account)
+            self._open(trade)
+            return None
         if trade.business_date < account.business_date:
             self._earlier(trade, account)
             return None
@@ -148,7 +161,7 @@ class VolumeContinuity:
     def _earlier(self, trade: Trade, account: Account) -> None:
         if account.business_date > f"{kst_datetime(trade.received_ns):%Y%m%d}":
             # An earlier version took a date for granted that has not come.
-            self._accounts[trade.channel, trade.symbol] = trade.open_account()
+            self._open(trade)
         else:
             account.duplicates += 1
 
@@ -217,37 +230,3 @@ class VolumeContinuity:
             expected,
             hole,
         )
-
-
-def _continue(account: Account, values: list[str], volume: int, wall_ns: int) -> None:
-    """Enters a trade whose shares fit; what else it says is checked, and never makes a hole."""
-    value, side, price = int(values[14]), values[21], values[2]
-    sell_trades, buy_trades = int(values[15]), int(values[16])
-    sell_volume, buy_volume = int(values[19]), int(values[20])
-    own_value = int(price) * volume if price.isdigit() else value_of(price, volume)
-    # The figures of the side that traded grow, those of the other one stay; an auction has no side.
-    if side == _SELL:
-        fits = (
-            sell_trades == account.sell_trades + 1
-            and sell_volume == account.sell_volume + volume
-            and buy_trades == account.buy_trades
-            and buy_volume == account.buy_volume
-        )
-    elif side == _BUY:
-        fits = (
-            buy_trades == account.buy_trades + 1
-            and buy_volume == account.buy_volume + volume
-            and sell_trades == account.sell_trades
-            and sell_volume == account.sell_volume
-        )
-    else:
-        fits = True
-    if not fits or value != account.value + own_value:
-        account.contradictions += 1
-    account.trade_time, account.last_ns = values[1], wall_ns
-    account.volume += volume
-    account.value = value
-    account.sell_trades, account.buy_trades = sell_trades, buy_trades
-    account.sell_volume, account.buy_volume = sell_volume, buy_volume
-    account.trades += 1
-    account.captured += volume

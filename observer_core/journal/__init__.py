@@ -22,11 +22,13 @@ connection; its number is persisted before its first line is written (`epochs`).
 
 from observer_core.journal.envelope import (
     CONTROL_CHANNEL,
+    PLAIN_BYTES,
     WHOLE_FRAME,
     ControlKind,
     JournalLine,
     LineBuilder,
     Received,
+    checked,
     is_plain,
     is_plain_bytes,
     parse_line,
@@ -39,6 +41,7 @@ from observer_core.journal.writer import JournalState, JournalWriter
 
 __all__ = [
     "CONTROL_CHANNEL",
+    "PLAIN_BYTES",
     "WHOLE_FRAME",
     "ControlKind",
     "EpochStore",
@@ -52,6 +55,7 @@ __all__ = [
     "SealedSegment",
     "SegmentName",
     "WriterSettings",
+    "checked",
     "is_plain",
     "is_plain_bytes",
     "parse_line",

@@ -114,13 +114,19 @@ def is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
 
 
-# What `is_plain` lets through, as bytes: everything else becomes zero.
-_PLAIN = bytes(code if 32 <= code < 127 and code not in b'"\\' else 0 for code in range(256))
+# What `is_plain` lets through, as bytes; and a table by which everything else becomes zero.
+PLAIN_BYTES = bytes(code for code in range(32, 127) if code not in b'"\\')
+_PLAIN = bytes(code if code in PLAIN_BYTES else 0 for code in range(256))
 
 
 def is_plain_bytes(content: bytes) -> bool:
     """Returns whether `is_plain` holds for bytes; three times as fast as asking their text."""
     return 0 not in content.translate(_PLAIN)
+
+
+def checked(body: bytes) -> bytes:
+    """Returns a line with its CRC."""
+    return body + _SEAL % crc32(body)
 
 
 class LineBuilder:
@@ -133,18 +139,27 @@ class LineBuilder:
 
     def __init__(self, provider: str, shard: str) -> None:
         self._prefix = f'{{"v":{FORMAT},"provider":"{provider}","shard":"{shard}","epoch":'
-        self._epoch, self._begin = -1, ""
+        self._formed, self._form = (-1, "", ""), b""
+
+    def form(self, epoch: int, channel: str, key: str) -> bytes:
+        """Returns the form of the plain lines of a channel and key on a connection, all three plain.
+
+        It is filled by `%` with frame, record, receive times on the clock and monotonic, and the payload as
+        bytes; then it needs its CRC (`checked`). Making one costs more than filling it, so the last one is
+        kept: the records of a message, and often those of the next, have one key.
+        """
+        if self._formed != (epoch, channel, key):
+            begin = f'{self._prefix}{epoch},"frame":'.encode("ascii").replace(b"%", b"%%")
+            names = f'"channel":"{channel}","key":"{key}","payload":"'.encode("ascii").replace(b"%", b"%%")
+            self._form = begin + b'%d,"record":%d,"wall_ns":%d,"mono_ns":%d,' + names + b'%b"'
+            self._formed = epoch, channel, key
+        return self._form
 
     def plain(self, received: Received, record: int, channel: str, key: str, payload: str) -> bytes:
         """Returns a line whose texts are plain (see `is_plain`, which the caller has asked)."""
         epoch, frame, wall_ns, mono_ns = received
-        if epoch != self._epoch:
-            self._epoch, self._begin = epoch, f'{self._prefix}{epoch},"frame":'
-        body = (
-            f'{self._begin}{frame},"record":{record},"wall_ns":{wall_ns},'
-            f'"mono_ns":{mono_ns},"channel":"{channel}","key":"{key}","payload":"{payload}"'
-        ).encode("ascii")
-        return body + _SEAL % crc32(body)
+        form = self.form(epoch, channel, key)
+        return checked(form % (frame, record, wall_ns, mono_ns, payload.encode("ascii")))
 
     def any(self, received: Received, record: int, channel: str, key: str, payload: str) -> bytes:
         """Returns a line of any texts.
@@ -167,7 +182,7 @@ class LineBuilder:
             f'{self._prefix}{epoch},"frame":{frame},"record":{record},"wall_ns":{wall_ns},'
             f'"mono_ns":{mono_ns},"channel":{_quoted(channel)},"key":{_quoted(key)},{tail}'
         ).encode()
-        return body + _SEAL % crc32(body)
+        return checked(body)
 
 
 def _quoted(text: str) -> str:

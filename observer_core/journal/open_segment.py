@@ -74,15 +74,11 @@ class SegmentTally:
 
     def add(self, size: int, received: Received, channel: str, key: str) -> None:
         """Counts one line."""
-        self.last = received
-        self.size += size
-        self.begin(received, channel, key)
-
-    def begin(self, received: Received, channel: str, key: str) -> None:
-        """Counts a line of which nothing is known yet: it may be the first one, or that of its channel."""
         if not self.lines:
             self.first = received
+        self.last = received
         self.lines += 1
+        self.size += size
         keys = self.counts.setdefault(channel, {})
         keys[key] = keys.get(key, 0) + 1
 
@@ -156,16 +152,37 @@ class OpenSegment:
         if self._buffered_since_ns is None:
             self._buffered_since_ns = received.mono_ns
         self._buffer.append(line)
-        # As `SegmentTally.add`, without its call: this is done for every record of the broker.
-        tally = self.tally
-        tally.last = received
-        tally.size += len(line)
-        keys = tally.counts.get(channel)
-        if keys is not None and tally.lines:
-            tally.lines += 1
-            keys[key] = keys.get(key, 0) + 1
-        else:
-            tally.begin(received, channel, key)
+        self.tally.add(len(line), received, channel, key)
+
+    def extend(self, lines: list[bytes], size: int, since_ns: int, last: Received) -> None:
+        """Takes over lines that the caller has counted in `tally.counts`, which is done for nearly all.
+
+        Args:
+            lines: At least one; not the first of the segment, nor of its channel and key in it.
+            size: Their bytes.
+            since_ns: Monotonic receive time of the first of them, or shortly before.
+            last: The message of the last.
+        """
+        if self._buffered_since_ns is None:
+            self._buffered_since_ns = since_ns
+        self._buffer += lines
+        self.tally.lines += len(lines)
+        self.tally.size += size
+        self.tally.last = last
+
+    def holds(self, wall_ns: int) -> bool:
+        """Returns whether an instant lies in this segment's hour."""
+        return wall_ns // HOUR_NS == self.hour_index
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Begin of its hour, and its end, which belongs to the next; nanoseconds since the Unix epoch."""
+        return self.hour_index * HOUR_NS, (self.hour_index + 1) * HOUR_NS
+
+    @property
+    def room(self) -> int:
+        """Bytes up to the size at which it is sealed; none or less where it has reached that."""
+        return self._settings.segment_bytes - self.tally.size
 
     @property
     def stem(self) -> str:

@@ -96,9 +96,9 @@ class JournalWriter:
         """
         current = self._current
         if current is not None:
-            if wall_ns // HOUR_NS != current.hour_index:
+            if not current.holds(wall_ns):
                 self._finish(current, SealReason.HOUR)
-            elif current.tally.size >= self._settings.segment_bytes:
+            elif current.room <= 0:
                 self._finish(current, SealReason.SIZE)
             else:
                 return current
@@ -110,7 +110,7 @@ class JournalWriter:
     def tick(self, now_ns: int) -> None:
         """Seals an hour that is over also when no line comes, and watches the backlog."""
         current = self._current
-        if current is not None and now_ns // HOUR_NS != current.hour_index:
+        if current is not None and not current.holds(now_ns):
             self._finish(current, SealReason.HOUR)
         backlog = self.backlog_bytes
         if backlog > _BLOCK_BYTES:
@@ -131,7 +131,7 @@ class JournalWriter:
         """End of the oldest hour that is over but not sealed yet; None where all are."""
         for segment in self._segments:
             if segment.sealed_by is SealReason.HOUR:
-                return (segment.hour_index + 1) * HOUR_NS
+                return segment.span_ns[1]
         return None
 
     @property

@@ -100,6 +100,27 @@ async def test_a_hole_follows_the_trade_that_revealed_it(desk):
     assert [line.frame for line in lines] == [1, 2, 3]
 
 
+async def test_one_record_goes_the_short_way_and_leaves_the_same(tmp_path, at):
+    """One message of three trades, with a hole before the last, and one message each."""
+    trades = [record.rstrip("^") for record in RECORDS]
+    trades[2] = trades[2].replace("^8305293^", "^8305300^")
+    left = []
+    for name, messages in (
+        ("together", [HEAD.replace("001", "003") + "^".join(trades)]),
+        ("apart", [HEAD + trade for trade in trades]),
+    ):
+        desk = Desk(tmp_path / name, at("09:47:51"))
+        await desk.recorder.begin_epoch()
+        for message in messages:
+            desk.takes(message)
+        lines = [(line.channel, line.key, line.payload) for line in await desk.lines()]
+        recorder = desk.recorder
+        told = (recorder.records, recorder.holes, recorder.hole_shares, recorder.last_data.wall_ns)
+        left.append((lines, told, [flow.records for flow in recorder.flows], desk.continuity.state()))
+    assert left[0] == left[1]
+    assert left[0][1][:3] == (3, 1, 7)
+
+
 @pytest.mark.parametrize(
     "frame",
     [

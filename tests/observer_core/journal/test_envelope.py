@@ -8,7 +8,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from observer_core.errors import StorageError
-from observer_core.journal import WHOLE_FRAME, LineBuilder, Received, is_plain, is_plain_bytes, parse_line
+from observer_core.journal import (
+    WHOLE_FRAME,
+    LineBuilder,
+    Received,
+    checked,
+    is_plain,
+    is_plain_bytes,
+    parse_line,
+)
 from observer_core.journal.envelope import is_whole
 
 RECEIVED = Received(epoch=3, frame=1204, wall_ns=1_789_434_001_234_567_890, mono_ns=77)
@@ -43,13 +51,20 @@ def test_a_plain_line_is_written_as_the_contract_says(builder):
     assert line == body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
-def test_the_fast_way_writes_what_the_general_way_writes(payload):
-    """For plain payloads, both ways give the same bytes."""
+plain_texts = st.text(st.characters(min_codepoint=32, max_codepoint=126)).filter(is_plain)
+
+
+@given(st.lists(st.tuples(st.integers(1, 2), st.sampled_from(["005930", "a%b", "%d%%"]), plain_texts)))
+@example([(1, "005930", "%d %b")])
+def test_the_fast_way_writes_what_the_general_way_writes(lines):
+    """For plain texts, the three ways give the same bytes, whatever line came before."""
     builder = LineBuilder("kis", "0")
-    if is_plain(payload):
-        fast = builder.plain(RECEIVED, 1, "H0STCNT0", "005930", payload)
-        assert fast == builder.any(RECEIVED, 1, "H0STCNT0", "005930", payload)
+    for epoch, key, payload in lines:
+        received = RECEIVED._replace(epoch=epoch)
+        expected = LineBuilder("kis", "0").any(received, 1, "H0STCNT0", key, payload)
+        assert builder.plain(received, 1, "H0STCNT0", key, payload) == expected
+        body = builder.form(epoch, "H0STCNT0", key) % (1204, 1, *received[2:], payload.encode())
+        assert checked(body) == expected
 
 
 @given(st.binary())
