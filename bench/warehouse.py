@@ -28,13 +28,17 @@ from observer_core.lake.readers import scan
 from observer_core.lake.schemas import Table
 from observer_core.warehouse import WarehouseTable, connect, load_table, migrate, transaction
 from observer_core.warehouse.expiry import drop_day
+from observer_core.warehouse.partitions import ensure_partitions
 
 _TRADES = "observer.scalp_trades"
 _PARTITION = f"{_TRADES}_{DAY:%Y%m%d}"
 
 
 def ours(engine, paths):
+    """Loads the hour into a partition made ahead, as every day's is; the peer's table is there, too."""
     drop_day(engine, WarehouseTable.SCALP_TRADES, DAY)
+    with transaction(engine) as connection:
+        ensure_partitions(connection, [DAY])
     start = time.perf_counter()
     result = load_table(engine, paths, WarehouseTable.SCALP_TRADES, DAY)
     return time.perf_counter() - start, result.rows

@@ -13,7 +13,7 @@ fraction of the work of writing CSV, and the server then parses no text.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -74,19 +74,22 @@ class _Uneven:
 _Column = _Even | _Uneven
 
 
-def encode(rows: pl.DataFrame) -> list[bytes]:
-    """Returns rows as the content of one COPY in binary form, in pieces of some MB.
+def encode(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
+    """Yields rows as the content of one COPY in binary form: pieces of a few MB, each when it is asked for.
 
     Args:
-        rows: One row at least. Columns of `Int64` (bigint), `Float64` (double precision), `Datetime` in
+        frames: Rows, of any number. Columns of `Int64` (bigint), `Float64` (double precision), `Datetime` in
             microseconds (timestamptz), `Date` (date), `Boolean` (boolean), `String` (text) and
             `List(String)` (text[]).
 
     Raises:
         TypeError: A column is of another type.
     """
-    slices = (rows.slice(start, _SLICE_ROWS) for start in range(0, rows.height, _SLICE_ROWS))
-    return [_HEADER, *(bytes(_encode_slice(part)) for part in slices), _TRAILER]
+    yield _HEADER
+    for rows in frames:
+        for start in range(0, rows.height, _SLICE_ROWS):
+            yield bytes(_encode_slice(rows.slice(start, _SLICE_ROWS)))
+    yield _TRAILER
 
 
 def _encode_slice(rows: pl.DataFrame) -> bytearray:

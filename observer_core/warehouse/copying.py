@@ -7,13 +7,13 @@ is an error that tells why.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from typing import cast
 
 import polars as pl
 from psycopg2 import DataError, IntegrityError, sql
-from psycopg2.errors import UniqueViolation
+from psycopg2.errors import QueryCanceled, UniqueViolation
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a small name
 from sqlalchemy import Connection
 
@@ -21,17 +21,26 @@ from observer_core.errors import ConservationError
 from observer_core.lake.ahead import one_ahead
 from observer_core.warehouse import binary_copy
 from observer_core.warehouse.partitions import partition_name
-from observer_core.warehouse.tables import SCHEMA, WarehouseTable
+from observer_core.warehouse.tables import SCHEMA, WAREHOUSE_SCHEMAS, WarehouseTable
 
 
 class _Pieces(io.BufferedIOBase):
-    """Hands content to the driver, piece by piece, each as large as it is."""
+    """Hands content to the driver, piece by piece, each as large as it is.
+
+    Attributes:
+        failure: Why the next piece could not be made; the driver tells of it as a failure of the server.
+    """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
+        self.failure: Exception | None = None
 
     def read(self, _size: int | None = -1, /) -> bytes:
-        return next(self._pieces, b"")
+        try:
+            return next(self._pieces, b"")
+        except Exception as failure:
+            self.failure = failure
+            raise
 
 
 def copy_rows(
@@ -39,7 +48,8 @@ def copy_rows(
 ) -> int:
     """Appends rows of one trading day, whose columns are named as the table's.
 
-    The next frame is read and brought into COPY's binary form while PostgreSQL takes the one before.
+    All rows are one COPY; some thousand of them are read and brought into its binary form while PostgreSQL
+    takes those before.
 
     Args:
         connection: A transaction.
@@ -48,32 +58,30 @@ def copy_rows(
         frames: Rows, some ten thousand at a time.
 
     Returns:
-        Rows written.
+        Rows written, as PostgreSQL counted them.
 
     Raises:
         ConservationError: PostgreSQL refuses a row: most likely its identity is there already.
+        Exception: Whatever `frames` raises.
     """
-    written = 0
+    columns = [column.name for column in WAREHOUSE_SCHEMAS[table].columns]
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+        sql.Identifier(SCHEMA, partition_name(table, day)),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+    )
+    content = _Pieces(one_ahead(binary_copy.encode(frame.select(columns) for frame in frames)))
     with cast("Cursor", connection.connection.cursor()) as cursor:
-        for columns, content, rows in one_ahead(_encoded(frames)):
-            statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-                sql.Identifier(SCHEMA, partition_name(table, day)),
-                sql.SQL(", ").join(map(sql.Identifier, columns)),
-            )
-            _copy_block(cursor, statement, content, table)
-            written += rows
-    return written
+        _copy(cursor, statement, content, table)
+        return cursor.rowcount
 
 
-def _encoded(frames: Iterable[pl.DataFrame]) -> Iterator[tuple[list[str], list[bytes], int]]:
-    for frame in frames:
-        if not frame.is_empty():
-            yield frame.columns, binary_copy.encode(frame), frame.height
-
-
-def _copy_block(cursor: Cursor, statement: sql.Composed, content: list[bytes], table: WarehouseTable) -> None:
+def _copy(cursor: Cursor, statement: sql.Composed, content: _Pieces, table: WarehouseTable) -> None:
     try:
-        cursor.copy_expert(statement, _Pieces(content))
+        cursor.copy_expert(statement, content)
+    except QueryCanceled:
+        if content.failure is None:
+            raise
+        raise content.failure from None
     except UniqueViolation as error:
         raise ConservationError(
             f"Loading {table}: a row is there already, from another segment: {error.diag.message_detail}",

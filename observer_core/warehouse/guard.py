@@ -1,9 +1,9 @@
-"""What a migration may not do unless an operator names it: remove tables, columns or rows, or narrow a type.
+"""What a migration may not do unless an operator names it: remove tables, columns, rows, keys, narrow a type.
 
 Invariant: a statement that removes something is refused before it is sent; and whatever a version did, by SQL
 of any kind, the tables afterwards hold every column that they held before, of the same type or of a wider
-one. Both are looked at in the migration's own transaction, so that a refusal leaves everything as it was
-(incident I-25).
+one, and two rows that their primary key refused before are refused still. All is looked at in the migration's
+own transaction, so that a refusal leaves everything as it was (incident I-25).
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ from observer_core.warehouse.tables import SCHEMA
 
 # Table -> column -> type, as PostgreSQL writes it.
 Shape = Mapping[str, Mapping[str, str]]
+# Table -> columns of its primary key, in no order.
+Keys = Mapping[str, frozenset[str]]
 
-_DESTRUCTIVE = re.compile(r"\b(DROP|TRUNCATE|DELETE|DETACH)\b", re.IGNORECASE)
+# A constraint holds no rows, and a key can be replaced only by removing it; which keys are there is looked at
+# afterwards. No column can have the name of that word, unless in quotes.
+_DESTRUCTIVE = re.compile(r"\b(DROP(?!\s+CONSTRAINT\b)|TRUNCATE|DELETE|DETACH)\b", re.IGNORECASE)
 _COMMENTS_AND_TEXTS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 
 # Each value of the first has an equal one of the second.
@@ -40,6 +44,13 @@ _COLUMNS = """
     ORDER BY c.relname, a.attnum
 """
 
+_KEYS = """
+    SELECT c.relname, a.attname
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY(i.indkey)
+    WHERE n.nspname = :schema AND NOT c.relispartition AND i.indisprimary
+"""
+
 
 def is_destructive(statement: str) -> bool:
     """Returns whether a statement of SQL can remove tables, columns or rows."""
@@ -52,6 +63,24 @@ def shape_of(connection: Connection) -> Shape:
     for table, column, kind in connection.execute(text(_COLUMNS), {"schema": SCHEMA}):
         tables.setdefault(table, {})[column] = kind
     return tables
+
+
+def keys_of(connection: Connection) -> Keys:
+    """Returns the columns of the primary key of each table of the schema that has one."""
+    keys: dict[str, frozenset[str]] = {}
+    for table, column in connection.execute(text(_KEYS), {"schema": SCHEMA}):
+        keys[table] = keys.get(table, frozenset()) | {column}
+    return keys
+
+
+def lost_keys(before: Keys, after: Keys) -> Iterator[str]:
+    """Yields in words which tables may now hold rows that their key refused before.
+
+    The order of a key's columns refuses nothing, and a key of fewer columns refuses more.
+    """
+    for table, columns in before.items():
+        if table not in after or not after[table] <= columns:
+            yield f"{table} may hold two rows with the same {', '.join(sorted(columns))}"
 
 
 def losses(before: Shape, after: Shape) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Loading a day of a table.
 
 Invariant: one transaction replaces the rows of the sources that are new or changed, and their entries
-in the ledger; before it commits, the day's rows are counted and must be those that the sources say. So
-the warehouse holds a segment's rows once, or not at all, whatever was killed when.
+in the ledger; before it commits, the rows that it found of the day and those that PostgreSQL says it wrote
+must together be as many as the sources say. So the warehouse holds a segment's rows once, or not at all,
+whatever was killed when.
 
 A source is a journal segment, whose rows are replaced without touching those of others; of the tables
 whose rows belong to no single segment (bars, universe) it is the whole file of the day. Memory holds
@@ -92,11 +93,13 @@ def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -
         if difference.changed or difference.replaced:
             ensure_partitions(connection, [day])
             _delete(connection, table, day, difference.replaced)
+        kept = _count(connection, table, day)
+        if difference.changed or difference.replaced:
             names = frozenset(source.name for source in difference.changed)
             written = copy_rows(connection, table, day, _rows(paths, table, day, names))
             forget(connection, table, day, difference.replaced)
             write_ledger(connection, table, day, difference.changed)
-        rows = _count(connection, table, day)
+        rows = kept + written
         expected = sum(source.rows for source in sources)
         if sources and rows != expected:
             raise ConservationError(

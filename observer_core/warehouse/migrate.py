@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateSchema
 
 from observer_core.errors import ConfigurationError
 from observer_core.warehouse.connection import transaction
-from observer_core.warehouse.guard import is_destructive, losses, shape_of
+from observer_core.warehouse.guard import is_destructive, keys_of, losses, lost_keys, shape_of
 from observer_core.warehouse.roles import grant_access
 from observer_core.warehouse.tables import SCHEMA
 
@@ -73,15 +73,15 @@ def _harmless(connection: Connection, version: str, *, allowed: bool) -> Iterato
     if allowed:
         yield
         return
-    before = shape_of(connection)
+    shape, keys = shape_of(connection), keys_of(connection)
     event.listen(connection, "before_cursor_execute", refuse)
     try:
         yield
     finally:
         event.remove(connection, "before_cursor_execute", refuse)
-    lost = "; ".join(losses(before, shape_of(connection)))
+    lost = [*losses(shape, shape_of(connection)), *lost_keys(keys, keys_of(connection))]
     if lost:
-        raise _refused(version, lost)
+        raise _refused(version, "; ".join(lost))
 
 
 def _refused(version: str, what: str) -> ConfigurationError:

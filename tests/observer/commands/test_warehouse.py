@@ -24,12 +24,12 @@ def environment(server, monkeypatch) -> None:
 def test_a_new_database_is_looked_at_brought_up_to_date_and_looked_at_again(environment, server, capsys):
     assert main(["warehouse", "status"]) == 1
     looked = capsys.readouterr().out
-    assert "versions    missing: 0001, 0002" in looked
+    assert "versions    missing: 0001, 0002, 0003" in looked
     assert main(["warehouse", "status"]) == 1, "the first look changed nothing"
     capsys.readouterr()
     assert main(["warehouse", "migrate"]) == 0
     migrated = capsys.readouterr().out
-    assert "applied     0001, 0002" in migrated
+    assert "applied     0001, 0002, 0003" in migrated
     assert "0 missing" in migrated
     assert main(["warehouse", "status"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "roles       complete"

@@ -61,7 +61,7 @@ class Quiet(LocalSurroundings):
         return Unseen("not asked")
 
     def open_session(self, settings: DatabaseSettings) -> Session | Unseen:
-        return Session(SessionState.OPEN, answered=True, major_version=15, migrations=("0002",))
+        return Session(SessionState.OPEN, answered=True, major_version=15, migrations=("0003",))
 
 
 def _read(environment: Mapping[str, str], *, mounts: str = MOUNTS) -> tuple[Runtime, Quiet]:
@@ -144,7 +144,7 @@ def test_an_unreachable_database_is_external(reach: Reach, monkeypatch: pytest.M
 
 def test_another_major_version_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The volume's files belong to one major version."""
-    newer = Session(SessionState.OPEN, answered=True, major_version=16, migrations=("0002",))
+    newer = Session(SessionState.OPEN, answered=True, major_version=16, migrations=("0003",))
     monkeypatch.setattr(Quiet, "open_session", lambda self, settings: newer)
     runtime, _ = _read({})
     assert Status.FAIL in {finding.status for finding in _findings(runtime)["DB-002"]}

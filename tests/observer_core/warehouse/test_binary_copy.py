@@ -48,7 +48,7 @@ def sent_and_read(session, rows):
     with session.cursor() as cursor:
         cursor.execute("SET TIME ZONE 'UTC'; TRUNCATE sent")
         cursor.copy_expert(
-            f"COPY sent ({names}) FROM STDIN (FORMAT binary)", io.BytesIO(b"".join(encode(frame)))
+            f"COPY sent ({names}) FROM STDIN (FORMAT binary)", io.BytesIO(b"".join(encode([frame])))
         )
         cursor.execute(f"SELECT {names} FROM sent ORDER BY place")
         return cursor.fetchall()
@@ -81,6 +81,18 @@ def test_columns_that_change_from_even_to_uneven_keep_their_rows(session):
     assert sent_and_read(session, rows) == rows
 
 
+def test_frames_of_any_length_are_one_copy(session):
+    """Empty ones among them too, and none at all."""
+    frame = pl.DataFrame({"number": range(5)})
+    with session.cursor() as cursor:
+        for frames, expected in (([frame[:0], frame[:2], frame[:0], frame[2:]], [0, 1, 2, 3, 4]), ([], [])):
+            cursor.execute("TRUNCATE sent")
+            content = io.BytesIO(b"".join(encode(frames)))
+            cursor.copy_expert("COPY sent (number) FROM STDIN (FORMAT binary)", content)
+            cursor.execute("SELECT number FROM sent ORDER BY place")
+            assert [number for (number,) in cursor.fetchall()] == expected
+
+
 def test_a_column_of_another_type_is_refused():
     with pytest.raises(TypeError, match="price is of type Int32"):
-        encode(pl.DataFrame({"price": pl.Series([1], dtype=pl.Int32)}))
+        list(encode([pl.DataFrame({"price": pl.Series([1], dtype=pl.Int32)})]))

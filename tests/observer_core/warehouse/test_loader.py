@@ -1,16 +1,20 @@
 """Loading: once, whatever is repeated, replaced or interrupted."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from observer_core.errors import ConfigurationError, ConservationError, DatabaseUnavailableError
+from observer_core.errors import ConfigurationError, ConservationError, DatabaseUnavailableError, StorageError
+from observer_core.lake import parquet
+from observer_core.lake.columns import TableSchema
 from observer_core.lake.schemas import Table
 from observer_core.settings import DatabaseSettings, Paths
 from observer_core.warehouse import (
@@ -215,6 +219,108 @@ def test_a_load_that_is_cut_off_changes_nothing(
             load_table(engine, paths, TRADES, DAY)
     assert row_counts(engine, DAY)[TRADES] == 0
     assert load_table(engine, paths, TRADES, DAY).rows == 2
+
+
+def test_a_load_that_is_cut_off_within_copy_changes_nothing(
+    engine: Engine, paths: Paths, write_hour: WriteHour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends the session after the first of two hours was sent; the rows of before stay."""
+    migrate(engine)
+    write_hour(8, ("r", "a", trades("r", 3, first=50_000)))
+    load_table(engine, paths, TRADES, DAY)
+    write_hour(9, ("s", "a", trades("s", 20_000)))
+    write_hour(10, ("t", "b", trades("t", 20_000, first=20_000)))
+    read = parquet.read_rows
+
+    def cut_off_at_the_second(path: Path, schema: TableSchema) -> Iterator[pl.DataFrame]:
+        if path == paths.lake_hour(Table.SCALP_TRADES, DAY, 10):
+            query(
+                engine,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND query LIKE 'COPY%' AND pid <> pg_backend_pid()",
+            )
+        yield from read(path, schema)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "read_rows", cut_off_at_the_second)
+        with pytest.raises(DatabaseUnavailableError, match=r"127\.0\.0\.1"):
+            load_table(engine, paths, TRADES, DAY)
+    assert row_counts(engine, DAY)[TRADES] == 3
+    assert pending_loads(engine, paths, [DAY]) == [(TRADES, DAY)]
+    assert load_table(engine, paths, TRADES, DAY).rows == 40_003
+
+
+def test_a_file_that_cannot_be_read_is_no_failure_of_the_server(
+    engine: Engine, paths: Paths, write_hour: WriteHour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It breaks within COPY, while the rows before it are on their way; the error is the reader's own."""
+    migrate(engine)
+    write_hour(9, ("s", "a", trades("s", 5)))
+    read = parquet.read_rows
+
+    def broken(path: Path, schema: TableSchema) -> Iterator[pl.DataFrame]:
+        yield from read(path, schema)
+        raise StorageError("a page of the file is damaged", remedy="compact anew")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "read_rows", broken)
+        with pytest.raises(StorageError, match="a page of the file is damaged"):
+            load_table(engine, paths, TRADES, DAY)
+    assert row_counts(engine, DAY)[TRADES] == 0
+    assert load_table(engine, paths, TRADES, DAY).rows == 5
+
+
+def test_a_reader_sees_a_segment_before_or_after_its_replacement(
+    engine: Engine, paths: Paths, write_hour: WriteHour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not kept waiting while the rows of a late compaction are written, and never sees half of them."""
+    migrate(engine)
+    write_hour(9, ("s", "a", trades("s", 4)))
+    load_table(engine, paths, TRADES, DAY)
+    write_hour(9, ("s", "b", trades("s", 7, first=2)))
+    seen = []
+    write = loader.write_ledger
+
+    def look_and_write(*arguments: Any) -> None:
+        seen.append(query(engine, "SELECT count(*), min(frame), max(frame) FROM observer.scalp_trades"))
+        write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loader, "write_ledger", look_and_write)
+        load_table(engine, paths, TRADES, DAY)
+    seen.append(query(engine, "SELECT count(*), min(frame), max(frame) FROM observer.scalp_trades"))
+    assert seen == [[(4, 0, 3)], [(7, 2, 8)]]
+
+
+LAST_PRICE = """
+    SELECT price, time FROM observer.scalp_trades
+    WHERE trading_day = '2026-09-15' AND symbol = '005930' AND venue = 'KRX'
+    ORDER BY time DESC, cumulative_volume DESC LIMIT 1
+"""
+TAPE = """
+    SELECT time, price, volume, side, cumulative_volume FROM observer.scalp_trades
+    WHERE trading_day = '2026-09-15' AND symbol = '005930'
+      AND time >= '2026-09-15 10:00+09' AND time < '2026-09-15 10:05+09'
+    ORDER BY time, cumulative_volume
+"""
+
+
+@pytest.mark.parametrize("statement", [LAST_PRICE, TAPE])
+def test_the_questions_asked_first_go_through_the_index_of_symbol_and_time(
+    engine: Engine, paths: Paths, write_hour: WriteHour, statement: str
+) -> None:
+    """As `docs/warehouse.md` shows: neither reads a day's rows, and no other day is touched."""
+    migrate(engine)
+    rows = trades("s", 20_000).with_columns(
+        symbol=(pl.int_range(20_000) // 500 * 10).cast(pl.String).str.zfill(6).replace("000050", "005930"),
+        time=pl.col("time") + pl.duration(seconds=pl.int_range(20_000) % 500 * 46),
+    )
+    write_hour(9, ("s", "a", rows.sort("symbol", "frame")))
+    load_table(engine, paths, TRADES, DAY)
+    query_nothing(engine, "ANALYZE observer.scalp_trades")
+    plan = "\n".join(str(line) for (line,) in query(engine, f"EXPLAIN {statement}"))
+    assert "scalp_trades_20260915_symbol_time_idx" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_loading_names_the_missing_migration(engine: Engine, paths: Paths) -> None:

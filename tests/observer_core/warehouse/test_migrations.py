@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from observer_core.errors import ConfigurationError
 from observer_core.lake.columns import ColumnType
 from observer_core.warehouse import WAREHOUSE_TABLES, WarehouseTable, migrate, pending_steps, transaction
-from observer_core.warehouse.guard import is_destructive, losses, shape_of
+from observer_core.warehouse.guard import is_destructive, keys_of, losses, shape_of
 from observer_core.warehouse.partitions import ensure_partitions
 from observer_core.warehouse.tables import WAREHOUSE_SCHEMAS
 
@@ -32,8 +32,8 @@ TYPES = {
 
 def test_an_empty_database_is_brought_up_to_date_once(engine: Engine) -> None:
     """The second run has nothing to do."""
-    assert pending_steps(engine) == ["0001", "0002"]
-    assert migrate(engine) == ["0001", "0002"]
+    assert pending_steps(engine) == ["0001", "0002", "0003"]
+    assert migrate(engine) == ["0001", "0002", "0003"]
     assert migrate(engine) == []
     assert pending_steps(engine) == []
 
@@ -55,6 +55,48 @@ def test_columns_are_those_declared(engine: Engine, table: WarehouseTable) -> No
     assert columns == declared
 
 
+@pytest.mark.parametrize("table", WAREHOUSE_TABLES)
+def test_the_key_of_each_table_is_the_one_declared(engine: Engine, table: WarehouseTable) -> None:
+    """With the trading day, which a key of a partitioned table has to have; partitions have it too."""
+    migrate(engine)
+    with transaction(engine) as connection:
+        assert keys_of(connection)[table] == {"trading_day", *WAREHOUSE_SCHEMAS[table].unique_key}
+
+
+def test_new_keys_are_given_to_days_that_hold_rows(engine: Engine, tmp_path: Path) -> None:
+    """A database of the version before keeps its rows, refuses a line twice, and loads further days."""
+    before = tmp_path / "migrations"
+    shutil.copytree(VERSIONS.parent, before, ignore=shutil.ignore_patterns("__pycache__", "000[3-9]_*"))
+    assert migrate(engine, versions=before) == ["0001", "0002"]
+    tables = ("scalp_trades", "swing_snapshots", "market_events", "gaps")
+
+    def insert(table: str, day: int, frame: int) -> None:
+        with transaction(engine) as connection:
+            connection.execute(
+                sa.text(
+                    f"INSERT INTO observer.{table} (trading_day, provider, shard, epoch, frame, record) "
+                    f"VALUES ('2026-09-{day}', 'kis', '0', 1, {frame}, 0)"
+                )
+            )
+
+    with transaction(engine) as connection:
+        ensure_partitions(connection, [date(2026, 9, 15), date(2026, 9, 16)])
+    for table in tables:
+        for frame in (1, 2):
+            insert(table, 15, frame)
+    assert migrate(engine) == ["0003"]
+    with transaction(engine) as connection:
+        ensure_partitions(connection, [date(2026, 9, 17)])
+    for table in tables:
+        for day in (15, 16, 17):
+            insert(table, day, 3)
+            with pytest.raises(sa.exc.IntegrityError, match=f"{table}_202609{day}_pkey"):
+                insert(table, day, 3)
+        with transaction(engine) as connection:
+            count = sa.text(f"SELECT trading_day, count(*) FROM observer.{table} GROUP BY 1 ORDER BY 1")
+            assert [rows for _, rows in connection.execute(count)] == [3, 1, 1]
+
+
 def test_partitions_are_made_once_and_hold_one_day(engine: Engine) -> None:
     """Repeating makes none; a row without a partition is refused."""
     migrate(engine)
@@ -73,11 +115,13 @@ def test_partitions_are_made_once_and_hold_one_day(engine: Engine) -> None:
 
 
 def test_no_version_destroys_anything() -> None:
-    """Dropping, truncating or deleting is refused in review and here."""
+    """Dropping, truncating or deleting is refused in review and here; a constraint holds no rows."""
     versions = sorted(VERSIONS.glob("[0-9]*.py"))
     assert versions
     for path in versions:
-        assert not re.search(r"\b(DROP|TRUNCATE|DELETE|DETACH)\b", path.read_text(), re.IGNORECASE), path.name
+        content = path.read_text()
+        found = re.search(r"\b(DROP(?! CONSTRAINT)|TRUNCATE|DELETE|DETACH)\b", content, re.IGNORECASE)
+        assert not found, path.name
 
 
 @pytest.mark.parametrize(
@@ -90,6 +134,9 @@ def test_no_version_destroys_anything() -> None:
         ("DELETE FROM observer.gaps", True),
         ("ALTER TABLE observer.gaps DETACH PARTITION observer.gaps_20260915", True),
         ("SELECT 1; /* harmless */ DROP /* not so */ TABLE x", True),
+        ("ALTER TABLE observer.gaps DROP CONSTRAINT gaps_pkey, ADD PRIMARY KEY (frame)", False),
+        ("ALTER TABLE observer.gaps drop\n constraint gaps_pkey, DROP COLUMN cause", True),
+        ("ALTER TABLE observer.gaps DROP constraints", True),
         ("-- nobody may DROP this\nCREATE TABLE x (raindrop text)", False),
         ("COMMENT ON TABLE x IS 'never TRUNCATE it, it''s DROP-proof'", False),
         ("UPDATE observer.alembic_version SET version_num='0002'", False),
@@ -107,9 +154,9 @@ def test_a_destructive_version_is_refused_as_a_whole(engine: Engine, tmp_path: P
         connection.execute(sa.text("CREATE TABLE observer.kept AS SELECT 1 AS row"))
     copied = tmp_path / "migrations"
     shutil.copytree(VERSIONS.parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    (copied / "versions/0003_bad.py").write_text(
+    (copied / "versions/0004_bad.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0003', '0002'\n"
+        "revision, down_revision = '0004', '0003'\n"
         "def upgrade():\n"
         "    op.execute('CREATE TABLE observer.first (x int)')\n"
         "    op.drop_table('kept', schema='observer')\n"
@@ -132,13 +179,13 @@ def test_a_second_version_is_applied_to_a_database_in_use(engine: Engine, tmp_pa
         )
     copied = tmp_path / "with 100% in its name"
     shutil.copytree(VERSIONS.parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    (copied / "versions/0003_more.py").write_text(
+    (copied / "versions/0004_more.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = '0003', '0002'\n"
+        "revision, down_revision = '0004', '0003'\n"
         "def upgrade():\n"
         "    op.execute('ALTER TABLE observer.universe ADD COLUMN sector text')\n"
     )
-    assert migrate(engine, versions=copied) == ["0003"]
+    assert migrate(engine, versions=copied) == ["0004"]
     with transaction(engine) as connection:
         found = connection.execute(sa.text("SELECT symbol, sector FROM observer.universe")).one()
     assert tuple(found) == ("x", None)
@@ -148,7 +195,7 @@ def test_two_migrations_at_once_are_one(engine: Engine) -> None:
     """Two pods start together: one applies, the other finds it done."""
     with ThreadPoolExecutor(2) as threads:
         applied = sorted(threads.map(lambda _: migrate(engine), range(2)))
-    assert applied == [[], ["0001", "0002"]]
+    assert applied == [[], ["0001", "0002", "0003"]]
 
 
 def test_the_versions_of_another_program_in_the_database_are_left_alone(engine: Engine) -> None:
@@ -160,7 +207,7 @@ def test_the_versions_of_another_program_in_the_database_are_left_alone(engine: 
     with transaction(engine) as connection:
         found = connection.execute(sa.text("SELECT version_num FROM public.alembic_version")).scalars().all()
         ours = connection.execute(sa.text("SELECT version_num FROM observer.alembic_version")).scalars().all()
-    assert (found, ours) == (["dagster"], ["0002"])
+    assert (found, ours) == (["dagster"], ["0003"])
 
 
 def test_partitions_are_made_once_by_two_at_once(engine: Engine) -> None:
@@ -210,6 +257,11 @@ HIDDEN = {
         "ALTER TABLE observer.bars_1m ALTER COLUMN volume TYPE integer",
     "column gaps.cause narrows from text to character varying(10)":
         "ALTER TABLE observer.gaps ALTER COLUMN cause SET DATA TYPE varchar(10)",
+    "universe may hold two rows with the same symbol, trading_day":
+        "ALTER TABLE observer.universe DROP CONSTRAINT universe_pkey",
+    "bars_1m may hold two rows with the same minute, session, symbol, trading_day, venue":
+        "ALTER TABLE observer.bars_1m DROP CONSTRAINT bars_1m_pkey,"
+        " ADD PRIMARY KEY (trading_day, symbol, venue, minute, session, open_price)",
     "column gaps.details is gone":
         "DO $$ BEGIN EXECUTE 'ALTER TABLE observer.gaps DR' || 'OP COLUMN details'; END $$",
 }  # fmt: skip
