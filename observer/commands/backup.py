@@ -1,8 +1,8 @@
 """`observer backup`: copies of the data leave the node, are looked after, and come back.
 
 Invariant: `ship` and `dump` change no data on the node, `restore` none at the target, and `status` and
-`verify` none at all; a target that is new to this node gets its `target.json`, and its catalogue is taken
-over.
+`verify` none at all; of a target that is new to this node the catalogue is taken over. A target that belongs
+to another deployment is refused by all of them; `take-over` alone changes whose it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MEGABYTE = 1 << 20
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `backup ship`, `dump`, `status`, `verify` and `restore`."""
+    """Adds `backup ship`, `dump`, `status`, `verify`, `restore` and `take-over`."""
     parser = subparsers.add_parser("backup", help="copy the data to the backup target, and restore them")
     choices = parser.add_subparsers(dest="backup_command", metavar="COMMAND", required=True)
     shipping = choices.add_parser("ship", help="bring everything sealed to the target that has not left yet")
@@ -45,6 +45,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verifying.add_argument("--full", action="store_true", help="read every byte, not names and sizes only")
     verifying.set_defaults(work=_verify)
     _add_restore(choices.add_parser("restore", help="bring data back; nothing on the node is replaced"))
+    taking = choices.add_parser("take-over", help="make this deployment the owner of a renamed one's target")
+    taking.add_argument("--from", required=True, dest="former", metavar="NAME", help="whose it is until now")
+    taking.set_defaults(work=_take_over)
 
 
 def _add_restore(parser: argparse.ArgumentParser) -> None:
@@ -128,6 +131,7 @@ def _status(context: _Context) -> int:
     now = standing(context.paths, target, RealClock().now_ns())
     last = f"{kst_datetime(now.last_left_ns):%Y-%m-%d %H:%M:%S}" if now.last_left_ns else "never"
     print(f"target    {now.target}")
+    print(f"owner     {now.owner or 'nobody yet; the first that ships'}")
     if now.problem:
         print(f"problem   {now.problem}")
         return 1
@@ -137,7 +141,7 @@ def _status(context: _Context) -> int:
     print(f"waiting   {len(now.waiting)} files, {len(now.overdue)} of them for more than an hour")
     for one in now.overdue[:_SHOWN]:
         print(f"overdue   {one.path}")
-    dumps, faults = stored_dumps(target)
+    dumps, faults = stored_dumps(context.paths, target)
     for dump in dumps:
         print(_line(dump))
     return max(_show_faults((*now.faults, *faults)), int(bool(now.overdue)))
@@ -183,6 +187,15 @@ def _restore_warehouse(context: _Context) -> int:
     loaded = reload_warehouse(engine, context.paths, RetentionSettings.load(), RealClock().now().date())
     for table, rows in loaded.items():
         print(f"{rows:>12,}  {table}")
+    return 0
+
+
+def _take_over(context: _Context) -> int:
+    from observer_core.backup.ownership import take_over
+
+    target = context.target
+    name = take_over(context.paths, target, former=context.arguments.former)
+    print(f"{target.name} belongs to {name}.")
     return 0
 
 

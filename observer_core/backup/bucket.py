@@ -25,11 +25,12 @@ class BucketTarget:
     """Objects of a bucket.
 
     Args:
-        settings: Address, region, keys, and `s3://BUCKET/PREFIX`.
+        settings: Address, region, keys, `s3://BUCKET/PREFIX`, and the deployment's name.
     """
 
     def __init__(self, settings: BackupSettings) -> None:
         self._name = settings.target.rstrip("/")
+        self._deployment = settings.deployment
         self._root = self._name.removeprefix(_SCHEME)
         # Without a key, the machine's own identity is used (instance or service account).
         self._files = fs.S3FileSystem(
@@ -48,6 +49,10 @@ class BucketTarget:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def deployment(self) -> str:
+        return self._deployment
 
     def put(self, key: str, source: IO[bytes]) -> None:
         path = self._path(key)

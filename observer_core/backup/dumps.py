@@ -20,8 +20,10 @@ import sqlalchemy as sa
 
 from observer_core import logs
 from observer_core.backup import dump_policy
+from observer_core.backup.ledger import open_ledger
 from observer_core.backup.objects import Fault
 from observer_core.backup.outcome import note_dump
+from observer_core.backup.ownership import Purpose, admit
 from observer_core.backup.postgres_programs import Programs, find_programs
 from observer_core.backup.shipping import deliver
 from observer_core.backup.target import Target, blocks_of_object, digest, read_whole
@@ -101,12 +103,13 @@ def dump_databases(
     Raises:
         DatabaseUnavailableError: The server failed, or lacks a database; the others were dumped all the same.
         BackupTargetError: The target failed.
-        ConfigurationError: There is no `pg_dump` for this server.
+        ConfigurationError: There is no `pg_dump` for this server, or the target is another deployment's.
     """
     made: list[Dump] = []
     removed: list[str] = []
     first_error: ObserverError | None = None
     with exclusive(paths.backup_lock):
+        open_ledger(paths, target, Purpose.SHIP)
         for name in dict.fromkeys((database.name, *settings.other_databases)):
             try:
                 one = _dump(paths, settings, database.model_copy(update={"name": name}), target, clock)
@@ -118,18 +121,20 @@ def dump_databases(
                 continue
             made.append(one)
             note_dump(paths, name, one.made_ns)
-            removed += _remove_old(target, name, settings)
+            removed += _remove_old(paths, target, name, settings)
     if first_error is not None:
         raise first_error
     return DumpRun(tuple(made), tuple(removed))
 
 
-def stored_dumps(target: Target) -> tuple[list[Dump], list[Fault]]:
+def stored_dumps(paths: Paths, target: Target) -> tuple[list[Dump], list[Fault]]:
     """Returns the dumps at the target, oldest first, and what lies there without counting.
 
     Raises:
         BackupTargetError: The target does not answer.
+        ConfigurationError: It belongs to another deployment.
     """
+    admit(paths, target, Purpose.READ)
     keys = {stored.key for stored in target.listing(_PREFIX)}
     found, faults = [], []
     for key in sorted(key for key in keys if key.endswith(".json")):
@@ -166,11 +171,13 @@ def restore_dump(
         key: Which dump; the last one where empty.
 
     Raises:
-        ConfigurationError: There is no such dump, or the database is not empty.
+        ConfigurationError: There is no such dump, the database is not empty, or the target is another
+            deployment's.
         StorageError: The dump is damaged; nothing was restored.
         DatabaseUnavailableError: The server failed; nothing was restored.
     """
-    dumps = [one for one in stored_dumps(target)[0] if one.database == database and key in ("", one.key)]
+    stored, _ = stored_dumps(paths, target)
+    dumps = [one for one in stored if one.database == database and key in ("", one.key)]
     if not dumps:
         raise ConfigurationError(
             f"{target.name} has no dump of {database}{f' named {key}' if key else ''}.",
@@ -223,6 +230,8 @@ def _dump(
             sha256, size = digest(blocks_of_object(source))
             dump = Dump(database.name, made_ns, server.version, programs.version, tables, size, sha256)
             source.seek(0)
+            # Of two deployments that began at the same moment, one finds out here that it is not the owner.
+            admit(paths, target, Purpose.SHIP)
             deliver(target, dump.key, source, (sha256, size))
     target.put(dump.account_key, io.BytesIO(_encode(dump)))
     _log.info("backup.dumped", database=dump.database, object=dump.key, bytes=dump.bytes, tables=dump.tables)
@@ -241,8 +250,9 @@ def _tables_in(programs: Programs, file: Path) -> int:
     return sum(_TABLE_DATA in line for line in listed.splitlines())
 
 
-def _remove_old(target: Target, database: str, settings: BackupSettings) -> list[str]:
-    dumps = {kst_datetime(one.made_ns): one for one in stored_dumps(target)[0] if one.database == database}
+def _remove_old(paths: Paths, target: Target, database: str, settings: BackupSettings) -> list[str]:
+    stored, _ = stored_dumps(paths, target)
+    dumps = {kst_datetime(one.made_ns): one for one in stored if one.database == database}
     stay = dump_policy.kept(dumps, daily=settings.dumps_daily, weekly=settings.dumps_weekly)
     removed = []
     for moment in sorted(dumps.keys() - stay):

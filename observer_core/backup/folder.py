@@ -31,14 +31,20 @@ class FolderTarget:
 
     Args:
         root: The folder; it exists.
+        deployment: Name of the deployment that uses it; empty where its settings tell none.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, deployment: str = "") -> None:
         self.root = root
+        self._deployment = deployment
 
     @property
     def name(self) -> str:
         return str(self.root)
+
+    @property
+    def deployment(self) -> str:
+        return self._deployment
 
     def put(self, key: str, source: IO[bytes]) -> None:
         """Writes a file durably; what is read back afterwards comes from the disk, not from memory."""

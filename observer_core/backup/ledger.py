@@ -3,7 +3,8 @@
 Invariant: an entry is written after its object was read back at the target. The ledger lies on the node, by
 day and by writer, and the same files lie at the target as its catalogue; whichever of the two is lost is made
 from the other. A ledger belongs to one target, by the identity that is kept there: one that was emptied, or
-is not mounted, is never taken for the one that files have left for.
+is not mounted, is never taken for the one that files have left for. The target of another deployment has none
+for this one (`ownership`).
 """
 
 from __future__ import annotations
@@ -12,30 +13,22 @@ import io
 import json
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
+from observer_core.backup.binding import Binding, binding_file, read_binding, write_binding
 from observer_core.backup.objects import Kind, Shipped
+from observer_core.backup.ownership import Purpose, admit
 from observer_core.backup.plan import latest
 from observer_core.backup.target import Target, read_whole
 from observer_core.clock.base import kst_datetime
-from observer_core.errors import BackupTargetError, StorageError
+from observer_core.errors import BackupTargetError
 from observer_core.files import write_atomically
 from observer_core.settings.paths import Paths
 
 _FORMAT = 1
 _MARKER = "target.json"
 _CATALOGUE = "catalogue/"
-
-
-@dataclass(frozen=True, slots=True)
-class _Binding:
-    """Which target the ledger belongs to, and who writes it on this node."""
-
-    target: str
-    id: str
-    writer: str
 
 
 class Ledger:
@@ -95,6 +88,7 @@ class Ledger:
 def open_ledger(
     paths: Paths,
     target: Target,
+    purpose: Purpose,
     *,
     existing: bool = False,
     new_id: Callable[[], str] = lambda: secrets.token_hex(8),
@@ -104,49 +98,54 @@ def open_ledger(
     Args:
         paths: The layout.
         target: The target.
-        existing: Something must have been there before: who reads a backup never begins one.
+        purpose: What for; only who ships begins a backup where there is none.
+        existing: Something must have been there before.
         new_id: Makes a name that nobody else has.
 
     Raises:
         BackupTargetError: It does not answer, is not the one that files have left for, or is none at all.
+        ConfigurationError: It belongs to another deployment.
     """
-    bound, found = _read_binding(paths), _read_marker(target)
+    bound, found = read_binding(paths), _read_marker(target)
+    if found is None and bound is not None and bound.target == target.name:
+        raise BackupTargetError(
+            f"{target.name} has no {_MARKER}, but files have left for it: it is not mounted, or emptied.",
+            remedy=f"Mount it. If it was emptied on purpose, remove {binding_file(paths)}; "
+            "everything on the node then leaves anew.",
+        )
+    if found is None and existing:
+        raise BackupTargetError(
+            f"{target.name} is no backup of Observer: it has no {_MARKER}.",
+            remedy="Correct OBSERVER_BACKUP_TARGET (bucket, prefix or folder), or mount the volume.",
+        )
+    deployment = admit(paths, target, purpose) or ("" if bound is None else bound.deployment)
     if found is None:
-        if bound is not None and bound.target == target.name:
-            raise BackupTargetError(
-                f"{target.name} has no {_MARKER}, but files have left for it: it is not mounted, or emptied.",
-                remedy=f"Mount it. If it was emptied on purpose, remove {paths.backup / _MARKER}; "
-                "everything on the node then leaves anew.",
-            )
-        if existing:
-            raise BackupTargetError(
-                f"{target.name} is no backup of Observer: it has no {_MARKER}.",
-                remedy="Correct OBSERVER_BACKUP_TARGET (bucket, prefix or folder), or mount the volume.",
-            )
-        found = new_id()
-        marker = {
-            "format": _FORMAT,
-            "id": found,
-            "what": "backups of Observer; see docs/operations/backup.md",
-        }
-        target.put(_MARKER, io.BytesIO(json.dumps(marker).encode() + b"\n"))
+        if purpose is not Purpose.SHIP:
+            # Nothing has left for it, and who only looks begins nothing.
+            return Ledger(paths.backup / "ledger-none", "")
+        found = _begin(target, new_id())
     folder = paths.backup / f"ledger-{found}"
     if bound is None or bound.id != found:
-        bound = _Binding(target.name, found, new_id())
+        bound = Binding(target.name, found, new_id(), deployment)
         _fetch_catalogue(target, folder)
-        write_atomically(paths.backup / _MARKER, json.dumps(asdict(bound)).encode() + b"\n")
+        write_binding(paths, bound)
+    elif bound.deployment != deployment:
+        write_binding(paths, replace(bound, deployment=deployment))
     return Ledger(folder, bound.writer)
 
 
 def known_ledger(paths: Paths) -> Ledger | None:
     """Returns the ledger as this node has it, without asking the target; None where nothing ever left."""
-    bound = _read_binding(paths)
+    bound = read_binding(paths)
     return None if bound is None else Ledger(paths.backup / f"ledger-{bound.id}", bound.writer)
 
 
-def _read_binding(paths: Paths) -> _Binding | None:
-    content = _read_json(paths.backup / _MARKER)
-    return None if content is None else _Binding(content["target"], content["id"], content["writer"])
+def _begin(target: Target, new_id: str) -> str:
+    """Makes an empty target a backup, and returns its identity."""
+    what = "backups of Observer; see docs/operations/backup.md"
+    marker = {"format": _FORMAT, "id": new_id, "what": what}
+    target.put(_MARKER, io.BytesIO(json.dumps(marker).encode() + b"\n"))
+    return new_id
 
 
 def _read_marker(target: Target) -> str | None:
@@ -167,16 +166,6 @@ def _fetch_catalogue(target: Target, folder: Path) -> None:
         content = read_whole(target, stored.key)
         if content is not None:
             write_atomically(folder / stored.key.removeprefix(_CATALOGUE), content)
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise StorageError(f"{path} is damaged: {error}.", remedy=f"Remove {path}.") from error
-    return content
 
 
 def _encode(entry: Shipped) -> bytes:

@@ -23,7 +23,7 @@ def open_target(settings: BackupSettings) -> Target | None:
         from observer_core.backup.bucket import BucketTarget  # noqa: PLC0415 - loads pyarrow
 
         return BucketTarget(settings)
-    return FolderTarget(Path(settings.target))
+    return FolderTarget(Path(settings.target), settings.deployment)
 
 
 def require_target(settings: BackupSettings) -> Target:

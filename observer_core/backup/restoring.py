@@ -20,6 +20,7 @@ from observer_core import logs
 from observer_core.backup.inventory import day_in
 from observer_core.backup.ledger import open_ledger
 from observer_core.backup.objects import Fault, Kind, Shipped, file_of, parse_key
+from observer_core.backup.ownership import Purpose
 from observer_core.backup.target import Target, blocks_of_object, digest
 from observer_core.errors import BackupTargetError, StorageError
 from observer_core.files import sync_folder, write_atomically
@@ -63,10 +64,11 @@ def restore_files(paths: Paths, target: Target, *, since: date | None = None) ->
 
     Raises:
         BackupTargetError: The target is no backup, or does not answer; what was restored until then stays.
+        ConfigurationError: It is another deployment's backup.
     """
     done = Restoration()
     with exclusive(paths.backup_lock):
-        ledger = open_ledger(paths, target, existing=True)
+        ledger = open_ledger(paths, target, Purpose.RESTORE, existing=True)
         wanted, unclear = _with_uncatalogued(ledger.left, target)
         done.faults += unclear
         if not wanted and not unclear:

@@ -20,9 +20,10 @@ from observer_core.backup.inventory import Inventory, take_inventory
 from observer_core.backup.ledger import Ledger, open_ledger
 from observer_core.backup.objects import Candidate, Fault, Kind, Shipped, key_of
 from observer_core.backup.outcome import note_shipment
+from observer_core.backup.ownership import Purpose, admit, owner_of
 from observer_core.backup.target import Target, blocks_of_source, digest, stored_digest
 from observer_core.clock import Clock
-from observer_core.errors import BackupTargetError, StorageError
+from observer_core.errors import BackupTargetError, ConfigurationError, StorageError
 from observer_core.journal.content import open_content
 from observer_core.journal.segment import FINAL_SUFFIX, MANIFEST_SUFFIX
 from observer_core.lake.storage import exclusive
@@ -65,9 +66,10 @@ def ship(paths: Paths, target: Target, clock: Clock) -> Shipment:
 
     Raises:
         BackupTargetError: The target failed; what had arrived until then is entered.
+        ConfigurationError: The target belongs to another deployment.
     """
     with exclusive(paths.backup_lock):
-        ledger = open_ledger(paths, target)
+        ledger = open_ledger(paths, target, Purpose.SHIP)
         inventory = take_inventory(paths)
         run = _Run(target, ledger, clock)
         try:
@@ -75,6 +77,8 @@ def ship(paths: Paths, target: Target, clock: Clock) -> Shipment:
                 run.bring(candidate)
         finally:
             run.enter()
+        # Of two deployments that began at the same moment, one finds out here that it is not the owner.
+        admit(paths, target, Purpose.SHIP)
         ledger.publish(target)
         note_shipment(paths, shipped_ns=clock.now_ns(), sealed_ns=_newest_seal(ledger))
     faults = tuple(sorted((*inventory.faults, *run.faults)))
@@ -188,6 +192,7 @@ class Standing:
 
     Attributes:
         target: Name of the target.
+        owner: The deployment that it belongs to; empty where it is nobody's, or does not tell.
         problem: Why the target cannot be used; empty where it answers.
         left: Files of the node that have left as they are.
         left_bytes: Their size.
@@ -199,6 +204,7 @@ class Standing:
     """
 
     target: str
+    owner: str
     problem: str
     left: int
     left_bytes: int
@@ -210,17 +216,18 @@ class Standing:
 
 
 def standing(paths: Paths, target: Target, now_ns: int) -> Standing:
-    """Looks at node and target; writes nothing but the ledger of a target that is new here.
+    """Looks at node and target; writes nothing there, and here the ledger of a target that is new here.
 
     Args:
         paths: The layout.
         target: The target.
         now_ns: The machine's time.
     """
-    problem, ledger = "", None
+    problem, ledger, owner = "", None, ""
     try:
-        ledger = open_ledger(paths, target)
-    except BackupTargetError as error:
+        owner = owner_of(target) or ""
+        ledger = open_ledger(paths, target, Purpose.READ)
+    except (BackupTargetError, ConfigurationError) as error:
         problem = str(error)
     left = {} if ledger is None else ledger.left
     inventory: Inventory = take_inventory(paths)
@@ -228,6 +235,7 @@ def standing(paths: Paths, target: Target, now_ns: int) -> Standing:
     gone = [one for one in inventory.candidates if plan.has_left(one, left)]
     return Standing(
         target=target.name,
+        owner=owner,
         problem=problem,
         left=len(gone),
         left_bytes=sum(one.bytes for one in gone),

@@ -38,6 +38,10 @@ class Target(Protocol):
     def name(self) -> str:
         """Which one it is, for people and for the ledger; no secret."""
 
+    @property
+    def deployment(self) -> str:
+        """Name of the deployment that uses it; empty where its settings tell none."""
+
     def put(self, key: str, source: IO[bytes]) -> None:
         """Writes an object from a file's present position to its end, in place of an older one."""
 

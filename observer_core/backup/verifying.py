@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from observer_core.backup.dumps import stored_dumps
 from observer_core.backup.ledger import Ledger, open_ledger
 from observer_core.backup.objects import Fault
+from observer_core.backup.ownership import Purpose
 from observer_core.backup.target import Target, stored_digest
 from observer_core.errors import BackupTargetError
 from observer_core.settings.paths import Paths
@@ -44,10 +45,11 @@ def verify(paths: Paths, target: Target, *, thorough: bool) -> Verification:
 
     Raises:
         BackupTargetError: The target does not answer, or is no backup.
+        ConfigurationError: It is another deployment's backup.
     """
-    dumps, faults = stored_dumps(target)
-    # A dump may have arrived before the first shipment, which makes the target's own file.
-    ledger = open_ledger(paths, target, existing=not dumps and not faults)
+    dumps, faults = stored_dumps(paths, target)
+    # Versions before this one dumped without making the target's own file.
+    ledger = open_ledger(paths, target, Purpose.READ, existing=not dumps and not faults)
     expected = {entry.key: (entry.sha256, entry.bytes) for entry in ledger.entries}
     expected |= {dump.key: (dump.sha256, dump.bytes) for dump in dumps}
     faults += [Fault(key, problem) for key, problem in _problems(target, expected, thorough=thorough)]

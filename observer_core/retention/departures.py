@@ -1,7 +1,7 @@
 """Has it left the node?
 
 Invariant: a file has left only if the ledger says so of exactly this file, and the target shows it now with
-its size. A target that does not answer is an obstacle, never a permission.
+its size. A target that does not answer, or belongs to another deployment, is an obstacle, never a permission.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from observer_core.backup import plan
 from observer_core.backup.inventory import Inventory, take_inventory
 from observer_core.backup.ledger import Ledger, open_ledger
 from observer_core.backup.objects import Candidate
+from observer_core.backup.ownership import Purpose
 from observer_core.backup.target import Target
 from observer_core.backup.verifying import missing
-from observer_core.errors import BackupTargetError
+from observer_core.errors import BackupTargetError, ConfigurationError
 from observer_core.settings.paths import Paths
 
 
@@ -25,7 +26,7 @@ class Departures:
 
     Attributes:
         target: The target, None where none is configured.
-        ledger: What has left, None where the target does not answer.
+        ledger: What has left, None where the target does not answer, or is another deployment's.
         inventory: What lies on the node.
         problem: Why the target cannot be asked.
     """
@@ -42,8 +43,10 @@ class Departures:
         if target is None:
             return cls(None, None, inventory)
         try:
-            return cls(target, open_ledger(paths, target), inventory)
+            return cls(target, open_ledger(paths, target, Purpose.READ), inventory)
         except BackupTargetError as error:
+            return cls(target, None, inventory, f"the backup target does not answer: {error.message}")
+        except ConfigurationError as error:
             return cls(target, None, inventory, error.message)
 
     def obstacles(self, concerned: Callable[[Candidate], bool]) -> tuple[str, ...]:
@@ -55,7 +58,7 @@ class Departures:
         if self.target is None:
             return ()
         if self.ledger is None:
-            return (f"the backup target does not answer: {self.problem}",)
+            return (self.problem,)
         wanted = [one for one in self.inventory.candidates if concerned(one)]
         waiting = plan.waiting(wanted, self.ledger.left)
         if waiting:

@@ -1,8 +1,8 @@
 """Copies leave the node: sealed files each hour, dumps of the databases each night.
 
 Invariant: a target or a server that does not answer is an external failure: the checks say so, as a warning,
-the run goes on, and the next one makes up for it. Without a configured target nothing is done and nothing is
-claimed.
+the run goes on, and the next one makes up for it. A target that is configured wrong is ours: the checks say
+so, as an error, and the run fails. Without a configured target nothing is done and nothing is claimed.
 """
 
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
@@ -15,7 +15,12 @@ import dagster as dg
 
 from observer_core import logs
 from observer_core.clock import RealClock
-from observer_core.errors import BackupTargetError, DatabaseUnavailableError, ExternalError
+from observer_core.errors import (
+    BackupTargetError,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    ExternalError,
+)
 from observer_pipeline import keys
 from observer_pipeline.checks import backup as checks
 from observer_pipeline.declaration import declare
@@ -90,6 +95,9 @@ def _ship(
         except BackupTargetError as error:
             context.log.warning(f"The backup target failed: {error}")
             yield from checks.target_failed(error)
+        except ConfigurationError as error:
+            yield from checks.target_failed(error)
+            raise
         else:
             context.log.info(
                 f"{done.sent} of {done.files} files left for {done.target}, {done.bytes:,} bytes."
@@ -120,19 +128,21 @@ def _dump(
     paths, settings, clock = deployment.paths, deployment.backup, RealClock()
     database = deployment.settings.database
     wanted = (database.name, *settings.other_databases)
-    problem: ExternalError | None = None
+    problem: ExternalError | ConfigurationError | None = None
     with typed_failures(), logs.also_in(paths.settings.maintenance_log_dir, program="backup"):
         try:
             done = dump_databases(paths, settings, database, target, clock)
             yield dg.MaterializeResult(asset_key=keys.DUMPS, metadata=_dump_metadata(done.made, done.removed))
-        except (BackupTargetError, DatabaseUnavailableError) as error:
+        except (BackupTargetError, DatabaseUnavailableError, ConfigurationError) as error:
             context.log.warning(f"Not every database was dumped: {error}")
             problem = error
         try:
-            stored, _ = stored_dumps(target)
-        except BackupTargetError as error:
+            stored, _ = stored_dumps(paths, target)
+        except (BackupTargetError, ConfigurationError) as error:
             stored, problem = [], error
         yield checks.dump_check(wanted, newest(stored), clock.now_ns(), problem)
+        if isinstance(problem, ConfigurationError):
+            raise problem
 
 
 def _target(context: dg.AssetExecutionContext, deployment: Deployment) -> "Target | None":

@@ -2,7 +2,7 @@
 
 Invariant: a verdict is a pure function of what was seen. What a target or a server outside of Observer has
 failed to do is a warning that says so; what lies with us (a damaged segment, files that wait although the
-target answers) is an error.
+target answers, a target that belongs to another deployment) is an error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from observer_core.errors import ExternalError
+from observer_core.errors import ConfigurationError, ExternalError
 from observer_pipeline import keys
 from observer_pipeline.failures import describe
 
@@ -33,7 +33,7 @@ _ANSWERS = dg.AssetCheckSpec(
     "target_answers",
     asset=keys.SHIPMENT,
     description="The backup target can be reached, written and read back. Its failure is external, and the "
-    "next shipment makes up for it.",
+    "next shipment makes up for it. One that belongs to another deployment is an error of our configuration.",
 )
 _WITHIN_THE_HOUR = dg.AssetCheckSpec(
     "left_within_the_hour",
@@ -75,9 +75,10 @@ DUMP_CHECKS = (_GOOD_DUMPS,)
 RETENTION_CHECKS = (_HELD_BACK, _ROOM)
 
 
-def target_failed(error: ExternalError) -> Iterator[dg.AssetCheckResult]:
-    """Yields the verdict on a target that does not answer; about the files nothing is claimed."""
-    yield _result(_ANSWERS, passed=False, severe=False, text=str(error), metadata=describe(error))
+def target_failed(error: ExternalError | ConfigurationError) -> Iterator[dg.AssetCheckResult]:
+    """Yields the verdict on a target that cannot be used; about the files nothing is claimed."""
+    severe = isinstance(error, ConfigurationError)
+    yield _result(_ANSWERS, passed=False, severe=severe, text=str(error), metadata=describe(error))
 
 
 def shipment_checks(now: Standing, damaged: Sequence[Fault]) -> Iterator[dg.AssetCheckResult]:
@@ -113,7 +114,10 @@ def shipment_checks(now: Standing, damaged: Sequence[Fault]) -> Iterator[dg.Asse
 
 
 def dump_check(
-    wanted: Sequence[str], newest: Mapping[str, Dump], now_ns: int, problem: ExternalError | None
+    wanted: Sequence[str],
+    newest: Mapping[str, Dump],
+    now_ns: int,
+    problem: ExternalError | ConfigurationError | None,
 ) -> dg.AssetCheckResult:
     """Returns the verdict on the dumps at the target.
 
@@ -121,7 +125,7 @@ def dump_check(
         wanted: The databases.
         newest: Database -> its newest good dump.
         now_ns: The machine's time.
-        problem: What failed outside of Observer, if anything did.
+        problem: What failed outside of Observer, or is configured wrong, if anything.
     """
     ages = {name: (now_ns - newest[name].made_ns) / _HOUR_NS for name in wanted if name in newest}
     stale = [name for name in wanted if ages.get(name, _LONGEST_DUMP_HOURS + 1) > _LONGEST_DUMP_HOURS]
@@ -129,7 +133,7 @@ def dump_check(
     return _result(
         _GOOD_DUMPS,
         passed=not stale and problem is None,
-        severe=problem is None,
+        severe=not isinstance(problem, ExternalError),
         text=text if problem is None else f"{text} {problem}",
         metadata={} if problem is None else describe(problem),
     )

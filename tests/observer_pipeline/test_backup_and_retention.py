@@ -74,6 +74,24 @@ def test_a_target_that_is_away_is_a_warning_about_something_outside(run, journal
         assert done.checks[check].metadata["cause"].value == "external"
 
 
+def test_a_target_of_another_deployment_is_an_error_of_our_configuration(run, journal, target):
+    """No failure of something outside, and nothing that the next run makes up for."""
+    (target / "owner.json").write_text('{"format": 1, "deployment": "observer-prod"}')
+    for job, check in (
+        ("ship_backup", "backup/shipment:target_answers"),
+        ("dump_databases", "backup/dumps:last_dumps_are_good"),
+    ):
+        done = run(job)
+        assert not done.success
+        assert done.failed_checks[check].startswith("ERROR")
+        assert "belongs to the deployment observer-prod" in done.failed_checks[check]
+        assert done.checks[check].metadata["cause"].value == "configuration"
+        assert "OBSERVER_BACKUP_TARGET" in done.checks[check].metadata["remedy"].value
+        [failure] = done.failures.values()
+        assert failure.user_failure_data.metadata["cause"].value == "configuration"
+    assert [path.name for path in target.iterdir()] == ["owner.json"]
+
+
 def test_a_damaged_segment_is_an_error_of_ours(run, journal, target, deployment):
     [segment, *_] = sorted((deployment.paths.data / "assets/scalp").rglob("*.jsonl"))
     segment.write_bytes(segment.read_bytes().replace(b"005930", b"005931", 1))

@@ -94,6 +94,23 @@ def test_one_line_reaches_collector_code_location_and_runs(overlay: str, line: s
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
+def test_whoever_uses_the_target_says_that_it_is_the_deployment_of_its_namespace(
+    overlay: str, chosen: Copy
+) -> None:
+    """Runs that dump, a person's pod that restores: one that says nothing would be refused its own target."""
+    documents = _rendered(chosen(overlay))
+    (maintenance,) = [d for d in documents if d["kind"] == "CronJob"]
+    (by_hand,) = maintenance["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    launcher = merged(SYSTEM, ROOT / "helm-values/dagster-staging.yaml")["runLauncher"]["config"]
+    runs = launcher["k8sRunLauncher"]
+    for environment in (by_hand["env"], runs["runK8sConfig"]["containerConfig"]["env"]):
+        (namespace,) = [one["valueFrom"] for one in environment if one["name"] == "POD_NAMESPACE"]
+        assert namespace == {"fieldRef": {"fieldPath": "metadata.namespace"}}
+    # They start in the namespace of their release, which is the overlay's.
+    assert not runs.get("jobNamespace")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
 def test_without_a_target_the_contracts_warn(overlay: str, chosen: Copy) -> None:
     """Nothing leaves the node, which is no error of the manifests, and never silent."""
     assert _of_backup(_judged(chosen(overlay))) == {Status.WARN}

@@ -15,6 +15,8 @@ from observer_core.settings import BackupSettings, Paths, PathSettings
 
 from ..lake.conftest import HandWrittenJournal  # noqa: TID252 - no absolute name reaches a test
 
+# As a pod knows it.
+NAMED = {"POD_NAMESPACE": "observer-prod"}
 _buckets = itertools.count()
 
 
@@ -54,17 +56,22 @@ def s3(tmp_path_factory) -> Iterator[S3Server]:
 @pytest.fixture
 def folder_settings(tmp_path) -> BackupSettings:
     (tmp_path / "second volume").mkdir()
-    return BackupSettings.load({"OBSERVER_BACKUP_TARGET": str(tmp_path / "second volume")})
+    return BackupSettings.load({"OBSERVER_BACKUP_TARGET": str(tmp_path / "second volume"), **NAMED})
 
 
 @pytest.fixture
 def bucket_settings(s3) -> BackupSettings:
-    return BackupSettings.load(s3.environment(f"backup-{next(_buckets)}"))
+    return BackupSettings.load({**s3.environment(f"backup-{next(_buckets)}"), **NAMED})
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def target(request) -> Target:
-    return require_target(request.getfixturevalue(f"{request.param}_settings"))
+def target_settings(request) -> BackupSettings:
+    return request.getfixturevalue(f"{request.param}_settings")
+
+
+@pytest.fixture
+def target(target_settings) -> Target:
+    return require_target(target_settings)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Dumps of a real server: what counts, what stays, what is restored."""
 
+import io
 import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -11,10 +12,13 @@ from pg_dump import require_pg_dump
 from observer.stack.postgres import PostgresServer
 from observer_core.backup.dump_policy import kept
 from observer_core.backup.dumps import dump_databases, restore_dump, stored_dumps
+from observer_core.backup.folder import FolderTarget
 from observer_core.backup.outcome import read_outcome
 from observer_core.backup.postgres_programs import Programs, find_programs
 from observer_core.backup.verifying import verify
 from observer_core.errors import BackupTargetError, ConfigurationError, DatabaseUnavailableError, StorageError
+
+from .conftest import make_paths
 
 KST = timezone(timedelta(hours=9))
 DAY = datetime(2026, 9, 22, 21, 0, tzinfo=KST)
@@ -70,7 +74,7 @@ def test_a_database_that_is_not_there_is_named_and_the_others_are_dumped(
     asked = folder_settings.model_copy(update={"other_databases": ("nowhere", "dagster")})
     with pytest.raises(DatabaseUnavailableError, match=r"nowhere.*OBSERVER_BACKUP_OTHER_DATABASES"):
         dump_databases(paths, asked, postgres.settings(), folder, Calendar(DAY))
-    assert {dump.database for dump in stored_dumps(folder)[0]} == {"observer", "dagster"}
+    assert {dump.database for dump in stored_dumps(paths, folder)[0]} == {"observer", "dagster"}
 
 
 def test_old_dumps_go_by_day_and_by_week(paths, postgres, folder, folder_settings):
@@ -79,8 +83,48 @@ def test_old_dumps_go_by_day_and_by_week(paths, postgres, folder, folder_setting
         night = Calendar(DAY + timedelta(days=days))
         dump_databases(paths, asked, postgres.settings("dagster"), folder, night)
     # 2026-09-22 is a Tuesday; its week ends on the 27th, and the last dump is of Wednesday the 30th.
-    assert [dump.key[-21:-13] for dump in stored_dumps(folder)[0]] == ["20260927", "20260929", "20260930"]
+    assert [dump.key[-21:-13] for dump in stored_dumps(paths, folder)[0]] == [
+        "20260927",
+        "20260929",
+        "20260930",
+    ]
     assert verify(paths, folder, thorough=True).objects == 3
+
+
+def test_dumps_of_another_deployment_are_neither_listed_nor_restored_nor_removed(
+    paths, postgres, folder, folder_settings
+):
+    """Two deployments whose databases have one name: the newest dump there is not this one's."""
+    asked = folder_settings.model_copy(update={"other_databases": (), "dumps_daily": 1, "dumps_weekly": 0})
+    [dump] = dump_databases(paths, asked, postgres.settings("dagster"), folder, Calendar(DAY)).made
+    staging, other = make_paths(paths.data.parent.parent / "staging"), FolderTarget(folder.root, "staging")
+    into, later = postgres.settings("empty0"), Calendar(DAY + timedelta(days=1))
+    refused = "belongs to the deployment observer-prod, and this one is staging"
+    with pytest.raises(ConfigurationError, match=refused):
+        dump_databases(staging, asked, postgres.settings("dagster"), other, later)
+    with pytest.raises(ConfigurationError, match=refused):
+        stored_dumps(staging, other)
+    with pytest.raises(ConfigurationError, match=refused):
+        restore_dump(staging, asked, into, other, database="dagster")
+    assert {one.key for one in folder.listing("dumps/")} == {dump.key, dump.account_key}
+    assert read_outcome(staging).dumps == {}
+
+
+def test_a_deployment_that_loses_its_target_while_it_dumps_leaves_none_there(
+    paths, postgres, folder, folder_settings
+):
+    """Two that begin at the same moment: the other's name arrives after this one's was read back."""
+
+    class Overtaken(Calendar):
+        def now_ns(self) -> int:
+            folder.put("owner.json", io.BytesIO(b'{"format": 1, "deployment": "staging"}'))
+            return super().now_ns()
+
+    asked = folder_settings.model_copy(update={"other_databases": ()})
+    with pytest.raises(ConfigurationError, match="belongs to the deployment staging"):
+        dump_databases(paths, asked, postgres.settings("dagster"), folder, Overtaken(DAY))
+    assert list(folder.listing("dumps/")) == []
+    assert read_outcome(paths).dumps == {}
 
 
 def test_a_dump_that_the_target_damages_does_not_count_and_removes_none(
@@ -98,7 +142,7 @@ def test_a_dump_that_the_target_damages_does_not_count_and_removes_none(
     folder.put = damaging
     with pytest.raises(BackupTargetError, match="read back was"):
         dump_databases(paths, asked, postgres.settings("dagster"), folder, Calendar(DAY + timedelta(days=1)))
-    good, faults = stored_dumps(folder)
+    good, faults = stored_dumps(paths, folder)
     assert [dump.key for dump in good] == ["dumps/dagster/20260922T120000Z.dump"]
     assert [fault.path for fault in faults] == ["dumps/dagster/20260923T120000Z.dump"]
 

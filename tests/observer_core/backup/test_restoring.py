@@ -8,6 +8,7 @@ import pytest
 
 from observer_core.backup.ledger import open_ledger
 from observer_core.backup.objects import file_of, key_of
+from observer_core.backup.ownership import Purpose
 from observer_core.backup.restoring import restore_files
 from observer_core.backup.shipping import ship
 from observer_core.backup.verifying import verify
@@ -53,7 +54,7 @@ def test_a_folder_or_bucket_that_is_no_backup_is_refused(day_of_data, new_node, 
 
 def test_a_target_that_nothing_has_left_for_gives_nothing_and_says_so(new_node, folder):
     """Its `target.json` alone is no backup."""
-    open_ledger(make_paths(new_node.data.parent / "another"), folder)
+    open_ledger(make_paths(new_node.data.parent / "another"), folder, Purpose.SHIP)
     assert [fault.path for fault in restore_files(new_node, folder).faults] == ["files"]
     seen = verify(new_node, folder, thorough=False)
     assert (seen.objects, [fault.path for fault in seen.faults]) == (0, ["catalogue"])

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from observer_core.backup.folder import FolderTarget
 from observer_core.backup.shipping import ship
 from observer_core.clock import RealClock
 from observer_core.errors import DatabaseUnavailableError
@@ -164,6 +165,15 @@ def test_a_target_that_is_away_lets_nothing_go(node, closed, target):
     applied = apply(node(LATER, target=target, lake_days=1))
     assert applied.gone == ()
     assert all("does not answer" in one.reasons[-1] for one in applied.plan.held_back)
+
+
+def test_a_target_of_another_deployment_lets_nothing_go(node, closed, target):
+    """What another one has there is no copy of this node's days."""
+    ship(closed, target, RealClock())
+    staging = FolderTarget(target.root, "observer-staging")
+    applied = apply(node(LATER, target=staging, lake_days=1))
+    assert applied.gone == ()
+    assert all("this one is observer-staging" in one.reasons[-1] for one in applied.plan.held_back)
 
 
 def test_the_lake_is_kept_unless_the_policy_says_otherwise(node):

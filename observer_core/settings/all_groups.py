@@ -597,6 +597,12 @@ class BackupSettings(SettingsGroup):
         "Folder of a second volume, or s3://BUCKET/PREFIX; nothing leaves the node where empty.",
         pattern=r"^(|/.+|s3://[^/]+(/.*)?)$",
     )
+    deployment: str = setting(
+        "OBSERVER_BACKUP_DEPLOYMENT",
+        "",
+        "Name of the deployment that the target belongs to; POD_NAMESPACE where empty, outside of a cluster "
+        "host and data folder.",
+    )
     endpoint: str = setting(
         "OBSERVER_BACKUP_S3_ENDPOINT", "", "Address of an S3-compatible server; that of AWS where empty."
     )
@@ -617,6 +623,13 @@ class BackupSettings(SettingsGroup):
     programs: Path | None = setting(
         "OBSERVER_BACKUP_POSTGRES_BIN", None, "Folder of pg_dump and pg_restore; looked for where empty."
     )
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Reads the group; a deployment without a name of its own has that of its namespace."""
+        source = os.environ if environment is None else environment
+        name = source.get("OBSERVER_BACKUP_DEPLOYMENT", "").strip() or PodSettings.load(source).pod_namespace
+        return super().load({**source, "OBSERVER_BACKUP_DEPLOYMENT": name})
 
     @field_validator("other_databases", mode="before")
     @classmethod
