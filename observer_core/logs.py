@@ -17,7 +17,7 @@ import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from observer_core.settings.model import LogFormat, ServiceSettings
+from observer_core.settings.process import LogFormat, ServiceSettings
 
 HIDDEN = "[hidden]"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import SecretStr, field_validator
 
 from observer_core.settings import SettingsGroup
+from observer_core.settings.brokers import KisEnvironment
 from observer_core.settings.declaration import setting
-from observer_core.settings.model import KisEnvironment
 
 # A pair of credentials of the documented shape (broker reference, 2.1); it opens nothing but a simulator.
 SIMULATED_APP_KEY = "PSOBSERVERSIMULATEDAPPKEY00000000001"

@@ -16,7 +16,7 @@ from observer_core.brokers.kis.catalogue import CHANNELS, Venue
 from observer_core.errors import ConfigurationError
 from observer_core.logs import HIDDEN
 from observer_core.settings import CollectorSettings, KisSettings
-from observer_core.settings.model import KisEnvironment
+from observer_core.settings.brokers import KisEnvironment
 
 _MARKET_OPERATION = "H0STMKO0"
 # The broker documents these for its paper environment and no other (broker reference, 7.0).

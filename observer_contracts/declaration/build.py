@@ -42,7 +42,8 @@ from observer_core.settings import (
     ServiceSettings,
     variables,
 )
-from observer_core.settings.model import GROUPS, KisEnvironment
+from observer_core.settings.all_groups import GROUPS
+from observer_core.settings.brokers import KisEnvironment
 
 COLLECTOR = "observer"
 DATABASE = "postgres"

@@ -17,7 +17,7 @@ from observer_contracts.evidence.hidden import may_be_secret
 from observer_contracts.evidence.objects import mapping_at, text_at
 from observer_contracts.evidence.yaml_documents import Fields, Items
 from observer_core.settings import Layer, variables
-from observer_core.settings.model import GROUPS
+from observer_core.settings.all_groups import GROUPS
 
 # Those that no program of ours reads, but the database's image and its clients do.
 _OTHERS = ("POSTGRES_PASSWORD", "PGPASSWORD")

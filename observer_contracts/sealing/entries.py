@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from observer_contracts.declaration.build import KIWOOM_KEYS
 from observer_contracts.declaration.facts import Declaration
 from observer_core.settings import variables
-from observer_core.settings.model import GROUPS
+from observer_core.settings.all_groups import GROUPS
 
 # One role owns the database: the copies that the server's image, libpq and Dagster read refer to it.
 _COPIES = {

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import NoDecode
+
+# A tuple is written as text with commas, not as JSON.
+Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Layer(StrEnum):

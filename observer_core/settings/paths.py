@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from observer_core.errors import MissingMountError
-from observer_core.settings.model import PathSettings
+from observer_core.settings.process import PathSettings
 
 
 class Track(StrEnum):

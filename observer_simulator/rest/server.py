@@ -12,7 +12,7 @@ from typing import Self
 
 from aiohttp import web
 
-from observer_core.settings.model import KisEnvironment
+from observer_core.settings.brokers import KisEnvironment
 from observer_simulator.account import EXECUTIONS, MINUTE_BARS, MULTI_PRICE
 from observer_simulator.broker import Broker
 from observer_simulator.credentials import BAD_TOKEN, Refusal

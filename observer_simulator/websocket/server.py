@@ -20,7 +20,7 @@ from websockets.http11 import Response
 
 from observer_core.clock.base import NANOSECONDS
 from observer_core.logs import logger
-from observer_core.settings.model import KisEnvironment
+from observer_core.settings.brokers import KisEnvironment
 from observer_simulator.broker import Broker
 from observer_simulator.faults.damage import Damage, refusal_of
 from observer_simulator.faults.model import Fault, Kind

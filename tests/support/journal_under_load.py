@@ -20,7 +20,7 @@ from observer_core.clock import RealClock
 from observer_core.journal import ControlKind
 from observer_core.market.calendar import MarketCalendar
 from observer_core.settings import Paths, PathSettings
-from observer_core.settings.model import CollectorSettings
+from observer_core.settings.collector import CollectorSettings
 
 RECORD = (
     "{symbol:06d}^140610^100^2^0^0.00^100.00^100^100^100^100^100^5^{volume}^{value}^0^{count}^{count}^0.00^0^{volume}"

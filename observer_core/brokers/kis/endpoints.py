@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from observer_core.brokers.token_cache import digest
 from observer_core.settings import KisSettings
-from observer_core.settings.model import KisEnvironment
+from observer_core.settings.brokers import KisEnvironment
 
 _REST = {
     KisEnvironment.REAL: "https://openapi.koreainvestment.com:9443",

@@ -13,7 +13,7 @@ import httpx
 from observer_core.brokers.kiwoom.answers import Answer, answer_of
 from observer_core.errors import NetworkError
 from observer_core.settings import KiwoomSettings
-from observer_core.settings.model import KiwoomEnvironment
+from observer_core.settings.brokers import KiwoomEnvironment
 
 _ADDRESSES = {
     KiwoomEnvironment.REAL: "https://api.kiwoom.com",

@@ -14,7 +14,7 @@ from observer_core.settings import (
     Settings,
     variables,
 )
-from observer_core.settings.model import GROUPS
+from observer_core.settings.all_groups import GROUPS
 
 ROOT = "/opt/platform/runtime/observer"
 
