@@ -51,17 +51,30 @@ def promoted(text: str, tag: str, kept: Collection[str]) -> str:
     return text
 
 
+def _in_staging(tag: str) -> bool:
+    overlay = ROOT / "deploy/overlays/staging/kustomization.yaml"
+    return set(re.findall(r"newTag: (\S+)", overlay.read_text())) == {tag}
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Changes the overlay's kustomization and the values, all or none, and says what it did."""
     parser = argparse.ArgumentParser(prog="tools/promote.py", description=__doc__.partition("\n")[0])
     parser.add_argument("overlay")
     parser.add_argument("tag")
+    parser.add_argument(
+        "--after-staging", action="store_true", help="refuse for production a tag that staging does not have"
+    )
     arguments = parser.parse_args(words)
     overlay = ROOT / "deploy/overlays" / arguments.overlay / "kustomization.yaml"
     if not _TAG.fullmatch(arguments.tag) or arguments.tag.endswith("-dirty"):
         parser.error(f"{arguments.tag} is not the tag of a commit")
     if not overlay.is_file():
         parser.error(f"there is no overlay {arguments.overlay}")
+    if arguments.after_staging and arguments.overlay == "production" and not _in_staging(arguments.tag):
+        parser.error(
+            f"staging does not have {arguments.tag}. Remedy: merge its pull request, and let it run "
+            "through a trading day first"
+        )
     kept = repositories(arguments.overlay, ROOT).values()
     changed = {}
     for path in (overlay, *(ROOT / name for name in VALUES.get(arguments.overlay, ()))):

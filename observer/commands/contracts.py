@@ -19,7 +19,7 @@ from observer_contracts.evidence.live.observations import Live
 from observer_contracts.evidence.manifests import read_manifests
 from observer_contracts.evidence.repository import read_repository
 from observer_contracts.evidence.runtime.observations import Runtime
-from observer_contracts.helm.values import read_values
+from observer_contracts.helm.values import HelmValues, read_values
 from observer_contracts.model import Result, Severity, Status
 from observer_contracts.reports.blocks import render_html, render_markdown
 from observer_contracts.reports.results_page import results_page
@@ -87,6 +87,13 @@ def _add_evidence(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         help="values of the Dagster charts; several are layered in their order, as by Helm",
+    )
+    parser.add_argument(
+        "--helm-set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="one value over those files, as by Helm's --set; may be repeated",
     )
     parser.add_argument("--repo", metavar="PATH", help="repository whose files and history are searched")
     parser.add_argument(
@@ -216,7 +223,7 @@ def _verification(arguments: argparse.Namespace, *, only: Sequence[str] = ()) ->
         repository=read_repository(Path(arguments.repo), probes=PROBES) if arguments.repo else None,
         runtime=_runtime(declaration) if arguments.runtime else None,
         live=_live(declaration, persistence_test=arguments.persistence_test) if arguments.live else None,
-        values=read_values(arguments.helm_values) if arguments.helm_values else None,
+        values=_values(arguments),
         only=tuple(only),
         exemptions=parameters.exemptions,
         today=open_clock("real").now().date(),
@@ -244,6 +251,12 @@ def _live(declaration: Declaration, *, persistence_test: bool) -> Live:
         return live
     outcome = PersistenceTest(declaration, access, RealWatch(open_clock("real"))).run(live)
     return replace(live, persistence=outcome)
+
+
+def _values(arguments: argparse.Namespace) -> HelmValues | None:
+    if arguments.helm_set and not arguments.helm_values:
+        raise ConfigurationError("--helm-set needs --helm-values.", remedy="Give the files of the release.")
+    return read_values(arguments.helm_values, arguments.helm_set) if arguments.helm_values else None
 
 
 def _parameters(given: str | None) -> Parameters:

@@ -12,10 +12,11 @@ from pathlib import Path
 from observer_contracts.declaration.build import declare
 from observer_contracts.declaration.facts import Declaration
 from observer_contracts.declaration.parameters import DEFAULT_FILE, Parameters, read_parameters
+from observer_contracts.sealing.destination import refuse_other_deployment
 from observer_contracts.sealing.guide import secrets_guide
 from observer_contracts.sealing.kubeseal import seal_with_kubeseal
 from observer_contracts.sealing.native import public_key, seal_value
-from observer_contracts.sealing.sealed_secret import refuse_other_namespace, sealed_secret
+from observer_contracts.sealing.sealed_secret import sealed_secret
 from observer_contracts.sealing.template import environment_template, manifest_template
 from observer_contracts.sealing.values import (
     Values,
@@ -81,7 +82,7 @@ def _declaration(config: str | None) -> Declaration:
 
 def _seal(arguments: argparse.Namespace, declaration: Declaration) -> None:
     if arguments.output is not None:
-        refuse_other_namespace(arguments.output, declaration)
+        refuse_other_deployment(arguments.output, declaration)
     try:
         certificate = arguments.cert.read_bytes()
     except OSError as error:

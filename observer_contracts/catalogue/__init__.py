@@ -16,6 +16,7 @@ from observer_contracts.catalogue.running import RUNNING_RULES
 from observer_contracts.catalogue.secrets import SECRET_RULES
 from observer_contracts.catalogue.security_and_volumes import SECURITY_AND_VOLUME_RULES
 from observer_contracts.catalogue.services_and_probes import SERVICE_AND_PROBE_RULES
+from observer_contracts.catalogue.synchronisation import SYNCHRONISATION_RULES
 from observer_contracts.model import Rule, Source
 from observer_contracts.rules.live.table import LIVE_CHECKS
 from observer_contracts.rules.runtime.table import RUNTIME_CHECKS
@@ -27,6 +28,7 @@ _DECLARED: tuple[Rule, ...] = (
     *SECURITY_AND_VOLUME_RULES,
     *SERVICE_AND_PROBE_RULES,
     *PLACEMENT_AND_DOCUMENT_RULES,
+    *SYNCHRONISATION_RULES,
 )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from observer_contracts.catalogue.looking import CRITICAL, HIGH, MEDIUM, RENDER, manifests, repository
-from observer_contracts.model import Contract, Rule
-from observer_contracts.rules import database, environment, source_code
+from observer_contracts.helm import pods
+from observer_contracts.model import Contract, Rule, Source
+from observer_contracts.rules import broker, database, database_server, environment, source_code
 
 ENVIRONMENT_AND_DATABASE_RULES: tuple[Rule, ...] = (
     Rule(
@@ -16,7 +17,10 @@ ENVIRONMENT_AND_DATABASE_RULES: tuple[Rule, ...] = (
         why="The kubelet does not start the container: CreateContainerConfigError.",
         remedy="Correct the name or the key; the candidates are given.",
         look="kubectl -n observer-prod get configmap",
-        checks=manifests(environment.config_maps_resolve),
+        checks={
+            Source.MANIFESTS: environment.config_maps_resolve,
+            Source.VALUES: pods.config_maps_resolve,
+        },
     ),
     Rule(
         "ENV-002",
@@ -99,6 +103,18 @@ ENVIRONMENT_AND_DATABASE_RULES: tuple[Rule, ...] = (
         checks=manifests(environment.same_configuration),
     ),
     Rule(
+        "ENV-009",
+        "The deployment speaks to the broker's environment that it was declared for",
+        Contract.ENVIRONMENT,
+        CRITICAL,
+        why="Unset means the real broker: a staging that loses the line asks it with another account's key, "
+        "beside production; a production with `paper` records a market that is none.",
+        remedy="Correct KIS_ENVIRONMENT in both generators of the overlay, or broker_environment in its "
+        "contracts.yaml.",
+        look=f"{RENDER} | grep KIS_ENVIRONMENT",
+        checks=manifests(broker.declared_environment),
+    ),
+    Rule(
         "DB-001",
         "DB_HOST is the Service of the database",
         Contract.DATABASE,
@@ -142,5 +158,16 @@ ENVIRONMENT_AND_DATABASE_RULES: tuple[Rule, ...] = (
         remedy="Read the value from `DatabaseSettings`.",
         look="grep -rn 'DB_' --include=*.py .",
         checks=repository(source_code.one_default),
+    ),
+    Rule(
+        "DB-005",
+        "The server makes the role and the databases that programs log in to",
+        Contract.DATABASE,
+        CRITICAL,
+        why="Both are made once, on an empty volume: afterwards collector, loads and Dagster are refused, "
+        "each with a message about a password or a database.",
+        remedy="Take POSTGRES_USER from the Secret, and mount the script of Dagster's database.",
+        look="kubectl -n observer-prod exec postgres-0 -- psql -U observer -l",
+        checks=manifests(database_server.server_makes_what_programs_use),
     ),
 )

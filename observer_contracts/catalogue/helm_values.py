@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer_contracts.helm import deployment, effects, images, keys
+from observer_contracts.helm import code_location, deployment, effects, images, keys
 from observer_contracts.model import Check, Contract, Rule, Severity, Source
 
 _LOOK = "helm get values dagster -n observer-prod; helm get values dagster-code -n observer-prod"
@@ -86,5 +86,12 @@ HELM_RULES: tuple[Rule, ...] = (
         11, "Runs are watched, counted and ended", Contract.RESOURCE, Severity.MEDIUM, deployment.bounded,
         why="A lost pod leaves its run started for ever, and its place in the queue taken.",
         remedy="Write the value that is named.",
+    ),
+    _rule(
+        12, "The code location answers where Dagster asks, and sees the collector's files", Contract.SERVICE,
+        Severity.CRITICAL, code_location.code_location_answers,
+        why="Webserver and daemon run without any definition: no schedule, no sensor, no run, no error but "
+        "on the page of locations.",
+        remedy="Write the value that is named, in the workspace or in the code location.",
     ),
 )  # fmt: skip

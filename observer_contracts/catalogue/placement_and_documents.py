@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from observer_contracts.catalogue.looking import HIGH, LOW, MEDIUM, manifests, repository
-from observer_contracts.model import Contract, Rule
-from observer_contracts.rules import cluster, dagster_network, document, network, same_contract
+from observer_contracts.catalogue.looking import CRITICAL, HIGH, LOW, MEDIUM, manifests, repository
+from observer_contracts.helm import pod_needs
+from observer_contracts.model import Contract, Rule, Source
+from observer_contracts.rules import cluster, dagster_network, document, network, rights, same_contract
 
 PLACEMENT_AND_DOCUMENT_RULES: tuple[Rule, ...] = (
     Rule(
         "RUN-001",
-        "Dagster's runs have the collector's environment, mounts and context",
+        "Runs and the maintenance pod have the collector's environment, mounts and context",
         Contract.ENVIRONMENT,
         HIGH,
         incident="I-12",
         why="A run that sees another folder or another user writes files that nobody reads, or none at all.",
-        remedy="Correct `run_k8s_config` of the run launcher; the rule in brackets says more.",
+        remedy="Correct `run_k8s_config` of the run launcher or the CronJob; the rule in brackets says more.",
         look="kubectl -n observer-prod get job -l dagster/run-id -o yaml",
         checks=manifests(same_contract.runs_as_the_collector),
     ),
@@ -51,7 +52,10 @@ PLACEMENT_AND_DOCUMENT_RULES: tuple[Rule, ...] = (
         why="On one small node a container without limits takes memory and disk from all others.",
         remedy="Set requests, a memory limit and a limit for ephemeral storage.",
         look="kubectl top pod -n observer-prod",
-        checks=manifests(cluster.resources_bounded),
+        checks={
+            Source.MANIFESTS: cluster.resources_bounded,
+            Source.VALUES: pod_needs.resources_bounded,
+        },
     ),
     Rule(
         "IMG-001",
@@ -69,11 +73,28 @@ PLACEMENT_AND_DOCUMENT_RULES: tuple[Rule, ...] = (
         "Rights are narrow",
         Contract.SECURITY,
         HIGH,
-        why="A wide role or a mounted token turns one broken container into a broken cluster.",
-        remedy="Name verbs and resources, and set automountServiceAccountToken: false where the API is not "
-        "used.",
+        why="A wide role, a shared account or a mounted token turns one broken container into a broken "
+        "cluster.",
+        remedy="Name verbs and resources, give each workload an account of its own, and set "
+        "automountServiceAccountToken: false where the API is not used.",
         look="kubectl -n observer-prod auth can-i --list",
-        checks=manifests(cluster.rights_are_narrow),
+        checks=manifests(rights.rights_are_narrow),
+    ),
+    Rule(
+        "RBAC-002",
+        "Dagster's account may start, watch and end runs",
+        Contract.SECURITY,
+        CRITICAL,
+        why="Webserver and daemon look healthy, and every run fails before it begins: the API "
+        "refuses its Job.",
+        remedy="Restore account, Role and RoleBinding of deploy/base/dagster, and name the account in the "
+        "values.",
+        look="kubectl -n observer-prod auth can-i create jobs "
+        "--as system:serviceaccount:observer-prod:dagster",
+        checks={
+            Source.MANIFESTS: rights.launcher_may_start_runs,
+            Source.VALUES: rights.values_name_the_accounts,
+        },
     ),
     Rule(
         "PDB-001",

@@ -53,6 +53,17 @@ RENDERING_AND_PATH_RULES: tuple[Rule, ...] = (
         checks=manifests(placement.standby_there),
     ),
     Rule(
+        "WRK-003",
+        "The pod is given the time that the collector takes to stop",
+        Contract.RENDERING,
+        HIGH,
+        why="The kubelet kills a process that is still sealing: the open segment is torn, and the standby "
+        "begins with a recovery.",
+        remedy="Raise terminationGracePeriodSeconds above OBSERVER_STOP_SECONDS.",
+        look="kubectl -n observer-prod get deployment observer -o yaml",
+        checks=manifests(placement.time_to_stop),
+    ),
+    Rule(
         "NSP-001",
         "Everything lies in the declared namespace",
         Contract.RENDERING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from observer_contracts.catalogue.looking import CRITICAL, HIGH, MEDIUM, RENDER, manifests, repository
+from observer_contracts.helm import pod_needs
 from observer_contracts.model import Contract, Rule, Source
 from observer_contracts.rules import disclosure, document, sealed_secret, secret
 
@@ -64,7 +65,10 @@ SECRET_RULES: tuple[Rule, ...] = (
         why="ImagePullBackOff on the next node or after the next cleaning of images.",
         remedy="Name the declared Secret in imagePullSecrets, of type kubernetes.io/dockerconfigjson.",
         look="kubectl -n observer-prod get secret ghcr-secret",
-        checks=manifests(secret.pull_secret_named),
+        checks={
+            Source.MANIFESTS: secret.pull_secret_named,
+            Source.VALUES: pod_needs.pull_secret_named,
+        },
     ),
     Rule(
         "SEC-006",

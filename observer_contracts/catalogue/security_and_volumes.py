@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from observer_contracts.catalogue.looking import CRITICAL, HIGH, LOW, MEDIUM, RENDER, manifests
+from observer_contracts.helm import pod_needs
 from observer_contracts.model import Contract, Rule, Source
 from observer_contracts.rules import backup, placement, security, volume, writer
 
@@ -38,7 +39,10 @@ SECURITY_AND_VOLUME_RULES: tuple[Rule, ...] = (
         why="The first temporary file ends the program; PostgreSQL cannot make its socket.",
         remedy="Mount an emptyDir with a sizeLimit at the folder that is named.",
         look="kubectl -n observer-prod exec deploy/observer -- df /tmp",
-        checks=manifests(security.temporary_folders),
+        checks={
+            Source.MANIFESTS: security.temporary_folders,
+            Source.VALUES: pod_needs.temporary_folders,
+        },
     ),
     Rule(
         "CTX-004",
@@ -137,13 +141,13 @@ SECURITY_AND_VOLUME_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "VOL-006",
-        "Claims are used, and no synchronisation prunes them",
+        "Claims are used, and no synchronisation prunes them or the database",
         Contract.VOLUME,
         MEDIUM,
         incident="I-18",
         why="local-path deletes the data with the claim: a renamed claim that is pruned is a lost archive.",
-        remedy="Annotate the claim with argocd.argoproj.io/sync-options: Prune=false, and delete unused "
-        "ones by hand.",
+        remedy="Annotate claim and StatefulSet with argocd.argoproj.io/sync-options: Prune=false, and delete "
+        "unused claims by hand.",
         look="kubectl -n observer-prod get pvc",
         checks=manifests(volume.claims_kept),
     ),

@@ -60,6 +60,18 @@ SERVICE_AND_PROBE_RULES: tuple[Rule, ...] = (
         checks=manifests(service.http_chain),
     ),
     Rule(
+        "SVC-006",
+        "Operators and monitoring reach a pod that is not ready",
+        Contract.SERVICE,
+        HIGH,
+        incident="I-02",
+        why="A Service gives ready pods only: the pod to look at is the one without metrics and without "
+        "alerts.",
+        remedy="Set publishNotReadyAddresses: true in the Service that is named.",
+        look="kubectl -n observer-prod get service observer-operators -o yaml",
+        checks=manifests(service.operators_see_every_pod),
+    ),
+    Rule(
         "PRB-001",
         "The collector is asked whether it lives and whether it is ready",
         Contract.PROBE,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from observer_contracts.declaration.facts import (
     BackupFact,
+    BrokerFact,
     ClusterFact,
     ContextFact,
     ControllerFact,
@@ -34,6 +35,7 @@ from observer_core.errors import ConfigurationError
 from observer_core.probes import HEALTH_PATH, READY_PATH
 from observer_core.settings import (
     BackupSettings,
+    CollectorSettings,
     DatabaseSettings,
     KisSettings,
     Layer,
@@ -67,7 +69,9 @@ _POSTGRES_USER = 999
 _OBSERVER_USER = 1000
 _DATABASE_USER = "observer"
 _POSTGRES_DATA = "/var/lib/postgresql/data"
-_ONE_NODE = ("ReadWriteOnce", "ReadWriteOncePod")
+_ONE_POD = ("ReadWriteOnce", "ReadWriteOncePod")
+# Standby, runs and maintenance mount the same claims at the same time.
+_ONE_NODE = ("ReadWriteOnce",)
 _HTTPS, _DNS, _API_SERVER = 443, 53, 6443
 
 
@@ -89,6 +93,9 @@ def declare(parameters: Parameters | None = None) -> Declaration:
         secret_variables=frozenset(v.name for v in declared if v.secret or v.layer is Layer.SECRET)
         | {*POSTGRES_KEYS, *LIBPQ_KEYS, *DAGSTER_KEYS, *KIWOOM_KEYS},
         database=_database(),
+        broker=BrokerFact(
+            "KIS_ENVIRONMENT", chosen.broker_environment.value, KisSettings().environment.value
+        ),
         http=_http(),
         secret=_secret(chosen),
         pull_secret=SecretFact(
@@ -116,12 +123,14 @@ def declare(parameters: Parameters | None = None) -> Declaration:
             ),
             "RollingUpdate",
             MAINTENANCE,
+            "OBSERVER_STOP_SECONDS",
+            CollectorSettings().stop_seconds,
         ),
         egress=_egress(),
         external_secrets=chosen.external_secrets,
         external_config_maps=chosen.external_config_maps,
         free_disk_gib=sum(volume.capacity_gib for volume in volumes),
-        cluster=_cluster(),
+        cluster=_cluster(chosen.node_memory_gib),
     )
 
 
@@ -189,13 +198,17 @@ def _database() -> DatabaseFact:
         service=settings.host,
         headless_service=f"{settings.host}-headless",
         workload=DATABASE,
+        folder=f"{_POSTGRES_DATA}/pgdata",
+        initialisation="/docker-entrypoint-initdb.d",
         major_version="15",
         migration=newest_migration(),
     )
 
 
 def _http() -> HttpFact:
-    return HttpFact(COLLECTOR, ServiceSettings().port, "SERVICE_PORT", HEALTH_PATH, READY_PATH)
+    return HttpFact(
+        COLLECTOR, f"{COLLECTOR}-operators", ServiceSettings().port, "SERVICE_PORT", HEALTH_PATH, READY_PATH
+    )
 
 
 def _secret(chosen: Parameters) -> SecretFact:
@@ -240,7 +253,7 @@ def _volumes(paths: Paths, storage_class: str) -> tuple[VolumeFact, ...]:
             )
         )
     database = VolumeFact(
-        DATABASE, _POSTGRES_DATA, "observer-db-pvc", 10, _ONE_NODE, storage_class, True, 0.3, writable=True
+        DATABASE, _POSTGRES_DATA, "observer-db-pvc", 10, _ONE_POD, storage_class, True, 0.3, writable=True
     )
     return (*facts, database)
 
@@ -269,7 +282,7 @@ def _workloads() -> tuple[WorkloadFact, ...]:
     )
 
 
-def _cluster() -> ClusterFact:
+def _cluster(memory_gib: int) -> ClusterFact:
     """K3s as the specification describes it, section 2."""
     return ClusterFact(
         version="1.34",
@@ -286,6 +299,9 @@ def _cluster() -> ClusterFact:
             "",
             service="sealed-secrets",
         ),
+        memory_gib=memory_gib,
+        # K3s, Argo CD and the controller of SealedSecrets (docs/operations/resources.md).
+        own_memory_gib=2,
     )
 
 

@@ -10,6 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CODE_PORT = 3030
+# What the code location serves: a module, and the name of the definitions in it.
+CODE_MODULE, CODE_ATTRIBUTE = "observer_pipeline.definitions", "defs"
+# The database of Dagster's own tables, which the server makes beside ours.
+DATABASE = "dagster"
+# Of webserver and daemon, which start and end runs; of runs and code location, which ask the API for nothing.
+CONTROL_ACCOUNT, RUN_ACCOUNT = "dagster", "dagster-runs"
+# Carried by every run of a trading day.
+DAY_TAG = "dagster/partition"
+# Group, resource and verbs that the run launcher asks for (tests/deploy/launcher counts its calls).
+LAUNCHER_RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("batch", "jobs", ("create", "list", "delete")),
+    ("batch", "jobs/status", ("get",)),
+    ("", "pods", ("list", "delete")),
+    ("", "events", ("list",)),
+    ("", "pods/log", ("get",)),
+)
 
 
 @dataclass(frozen=True, slots=True)

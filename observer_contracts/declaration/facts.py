@@ -70,6 +70,8 @@ class DatabaseFact:
 
     Attributes:
         user: The role that owns both databases; Dagster's chart takes its name from no Secret.
+        folder: Where the server's files lie on its volume.
+        initialisation: Where the server's image looks for scripts on an empty volume.
         migration: The newest version of the schema that the programs bring along.
     """
 
@@ -80,6 +82,8 @@ class DatabaseFact:
     service: str
     headless_service: str
     workload: str
+    folder: str
+    initialisation: str
     major_version: str
     migration: str
     host_variable: str = "DB_HOST"
@@ -88,10 +92,31 @@ class DatabaseFact:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerFact:
+    """Which of the broker's environments a deployment speaks to.
+
+    Attributes:
+        variable: The variable that says it.
+        environment: What it must say.
+        default: What holds where it says nothing.
+    """
+
+    variable: str
+    environment: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
 class HttpFact:
-    """The HTTP side of the collector."""
+    """The HTTP side of the collector.
+
+    Attributes:
+        service: The Service for programs: pods that are ready.
+        operators: The Service for operators and monitoring: every pod.
+    """
 
     service: str
+    operators: str
     port: int
     port_variable: str
     health: str
@@ -217,6 +242,8 @@ class WriterFact:
         shared_labels: Labels that many nodes carry; a selector by any other one pins the workload to a node.
         strategy: How the workload is updated, so that the standby takes over.
         maintenance: The suspended CronJob from which a person makes a pod that may write as well.
+        stop_variable: The variable that says how long the writer takes to stop, everything sealed.
+        stop_seconds: How long that is where it says nothing.
     """
 
     workload: str
@@ -224,6 +251,8 @@ class WriterFact:
     shared_labels: tuple[str, ...]
     strategy: str
     maintenance: str
+    stop_variable: str
+    stop_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +282,8 @@ class ClusterFact:
         storage_folder: Where the volumes lie on the node.
         provisioner_pods: The pods of the provisioner.
         sealing_pods: The pods of the controller of SealedSecrets.
+        memory_gib: Memory of the one node.
+        own_memory_gib: What of it the cluster takes for itself.
     """
 
     version: str
@@ -261,6 +292,8 @@ class ClusterFact:
     storage_folder: str
     provisioner_pods: ControllerFact
     sealing_pods: ControllerFact
+    memory_gib: int
+    own_memory_gib: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +321,7 @@ class Declaration:
     declared_variables: frozenset[str]
     secret_variables: frozenset[str]
     database: DatabaseFact
+    broker: BrokerFact
     http: HttpFact
     secret: SecretFact
     pull_secret: SecretFact

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from observer_contracts.declaration.facts import Exemption, Producer
 from observer_contracts.evidence.kustomize import read_text
 from observer_contracts.evidence.yaml_documents import Fields, Items, read_documents
 from observer_core.errors import ConfigurationError, InputError
+from observer_core.settings.brokers import KisEnvironment
 
 DEFAULT_FILE = "contracts.yaml"
 FORMAT = 1
@@ -36,6 +38,8 @@ class Parameters:
         config_map: ConfigMap with the configuration.
         image: Image of the collector without tag; `*` stands for anything but a slash.
         storage_class: Storage class of the claims.
+        node_memory_gib: Memory of the node; the specification's has 24 GiB.
+        broker_environment: `real`, or `paper` for the broker's paper trading.
         external_secrets: Other Secrets that exist although no manifest makes them.
         external_config_maps: Other ConfigMaps that exist although no manifest makes them.
         exemptions: Accepted findings.
@@ -48,6 +52,8 @@ class Parameters:
     config_map: str = "observer-config"
     image: str = "ghcr.io/*/observer"
     storage_class: str = "local-path"
+    node_memory_gib: int = 24
+    broker_environment: KisEnvironment = KisEnvironment.REAL
     external_secrets: tuple[str, ...] = ()
     external_config_maps: tuple[str, ...] = ("kube-root-ca.crt",)
     exemptions: tuple[Exemption, ...] = ()
@@ -83,7 +89,11 @@ def _parameters(path: Path, document: Fields) -> Parameters:
         elif key.startswith("external_"):
             values[key] = tuple(_name(path, item, key, line) for item in _items(path, value, key, line))
         elif key == "secret_producer":
-            values[key] = _producer(path, value, line)
+            values[key] = _chosen(path, value, key, line, Producer)
+        elif key == "broker_environment":
+            values[key] = _chosen(path, value, key, line, KisEnvironment)
+        elif key == "node_memory_gib":
+            values[key] = _whole_number(path, value, key, line)
         elif key == "image":
             values[key] = _text(path, value, key, line)
         else:
@@ -116,11 +126,17 @@ def _name(path: Path, value: object, field: str, line: int) -> str:
     return name
 
 
-def _producer(path: Path, value: object, line: int) -> Producer:
+def _whole_number(path: Path, value: object, field: str, line: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _wrong(path, line, field, "must be a whole number above zero")
+    return value
+
+
+def _chosen(path: Path, value: object, field: str, line: int, choices: type[StrEnum]) -> StrEnum:
     try:
-        return Producer(str(value))
+        return choices(str(value))
     except ValueError:
-        raise _wrong(path, line, "secret_producer", "must be sealed or manual") from None
+        raise _wrong(path, line, field, f"must be {' or '.join(choices)}") from None
 
 
 def _exemption(path: Path, item: object, line: int) -> Exemption:

@@ -6,16 +6,23 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from observer_contracts.declaration import dagster
 from observer_contracts.declaration.facts import Declaration
 from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.objects import Place, field_name
 from observer_contracts.helm.charts import Chart
+from observer_contracts.helm.pods import (
+    LAUNCHER,
+    RUN_CONTAINER,
+    RUN_POD,
+    configuration_given,
+    declared_mounts,
+    run_pod,
+)
 from observer_contracts.helm.values import HelmValues, Layered
 from observer_contracts.model import Finding
-from observer_contracts.rules.findings import failed, passed, shown
+from observer_contracts.rules.findings import failed, passed, shown, warned
 
-_LAUNCHER: Place = ("runLauncher", "config", "k8sRunLauncher")
-RUN_POD: Place = (*_LAUNCHER, "runK8sConfig", "podSpecConfig")
 _SCHEME = "postgresql+psycopg2"
 _SECRET_NAMES = re.compile(r"password|token|secret|api_?key|app_?key|credential", re.IGNORECASE)
 # Names of Secrets and switches, not secrets.
@@ -92,6 +99,9 @@ def restricted(declaration: Declaration, evidence: Evidence) -> Iterator[Finding
         for place, expected, observed in _exposed(layered):
             wrong = True
             yield failed(str(layered.chart), expected, observed, layered.where(*place))
+        for place, expected, observed, remedy in _wider_than_needed(declaration, layered):
+            wrong = True
+            yield warned(str(layered.chart), expected, observed, layered.where(*place), remedy=remedy)
         if not wrong:
             yield passed(str(layered.chart), "restricted pods", "all of them", layered.files[-1].where())
 
@@ -101,17 +111,12 @@ def runs_have_the_contract(declaration: Declaration, evidence: Evidence) -> Iter
     layered = _system(evidence)
     if layered is None:
         return
-    secrets = [item.get("name") for _, item in layered.items(*_LAUNCHER, "envSecrets")]
+    secrets = [item.get("name") for _, item in layered.items(*LAUNCHER, "envSecrets")]
     findings = [
         _expected(
-            layered, (*_LAUNCHER, "envSecrets"), declaration.secret.name, declaration.secret.name in secrets
+            layered, (*LAUNCHER, "envSecrets"), declaration.secret.name, declaration.secret.name in secrets
         ),
-        _expected(
-            layered,
-            (*_LAUNCHER, "envConfigMaps"),
-            "the ConfigMap",
-            bool(layered.at(*_LAUNCHER, "envConfigMaps")),
-        ),
+        configuration_given(declaration, evidence, run_pod(layered)),
         _expected(
             layered,
             (*RUN_POD, "enableServiceLinks"),
@@ -120,30 +125,39 @@ def runs_have_the_contract(declaration: Declaration, evidence: Evidence) -> Iter
         ),
         _account(layered),
     ]
-    mounts = {item.get("mountPath"): item for _, item in layered.items(*_LAUNCHER, "volumeMounts")}
-    claims = {
-        item.get("name"): (item.get("persistentVolumeClaim") or {}).get("claimName", "")
-        for _, item in layered.items(*_LAUNCHER, "volumes")
-    }
-    for fact in declaration.volumes_of(declaration.collector.name):
-        mount = mounts.get(fact.mount_path, {})
-        fits = bool(mount) and claims.get(mount.get("name")) == fact.claim
-        fits = fits and (fact.writable or mount.get("readOnly") is True)
-        what = f"{fact.claim or 'the configuration'} at {fact.mount_path}"
-        findings.append(_expected(layered, (*_LAUNCHER, "volumeMounts"), what, fits))
     yield from findings
+    yield from declared_mounts(declaration, run_pod(layered), writing=True)
+    yield from _own_variables(declaration, layered)
+    namespace = layered.at(*LAUNCHER, "jobNamespace")
+    expected = f"{declaration.namespace}, or nothing"
+    yield _expected(
+        layered, (*LAUNCHER, "jobNamespace"), expected, namespace in (None, "", declaration.namespace)
+    )
+
+
+def _own_variables(declaration: Declaration, layered: Layered) -> Iterator[Finding]:
+    """What the pod of a run says of itself, as the collector's does (ENV-006)."""
+    place = (*RUN_CONTAINER, "env")
+    entries = {item.get("name"): item for _, item in layered.items(*place)}
+    for fact in declaration.pod_variables:
+        entry = entries.get(fact.name, {})
+        field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
+        fits = field == fact.field if fact.field else entry.get("value") == fact.value
+        source = f"the field {fact.field}" if fact.field else fact.value
+        expected, where = f"{field_name(place)}: {fact.name} = {source}", layered.where(*place)
+        yield (passed if fits else failed)(
+            str(layered.chart), expected, "as expected" if fits else "another value or none", where
+        )
 
 
 def run_mounts(layered: Layered) -> dict[str, str]:
     """Returns by path which claim a run finds there, if any: the launcher joins its list and the pod's."""
-    container = (*_LAUNCHER, "runK8sConfig", "containerConfig")
-    volumes = [*layered.items(*_LAUNCHER, "volumes"), *layered.items(*RUN_POD, "volumes")]
+    pod = run_pod(layered)
     claims = {
-        item.get("name"): (item.get("persistentVolumeClaim") or {}).get("claimName", "")
-        for _, item in volumes
+        name: str((item.get("persistentVolumeClaim") or {}).get("claimName", ""))
+        for name, (_, item) in pod.volumes.items()
     }
-    mounts = [*layered.items(*_LAUNCHER, "volumeMounts"), *layered.items(*container, "volumeMounts")]
-    return {str(item.get("mountPath")): str(claims.get(item.get("name"), "")) for _, item in mounts}
+    return {path: claims.get(str(item.get("name")), "") for path, (_, item) in pod.mounts.items()}
 
 
 def bounded(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
@@ -163,11 +177,29 @@ def bounded(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
     )
     for place, expected, value in needed:
         yield _expected(layered, place, expected, layered.at(*place) is value)
-    runs = layered.at("concurrency", "runs", "maxConcurrentRuns")
-    few = isinstance(runs, int) and 1 <= runs <= 2
-    yield _expected(layered, ("concurrency", "runs", "maxConcurrentRuns"), "1 or 2, of four cores", few)
     longest = layered.at("dagsterDaemon", "runMonitoring", "maxRuntimeSeconds")
     yield _expected(layered, ("dagsterDaemon", "runMonitoring", "maxRuntimeSeconds"), "an end", bool(longest))
+    place = (*LAUNCHER, "runK8sConfig", "jobSpecConfig", "ttlSecondsAfterFinished")
+    kept = layered.at(*place)
+    lasts = isinstance(kept, int) and kept > 0
+    yield _expected(layered, place, "seconds, after which a finished run's pod and Job go", lasts)
+    yield from _one_at_a_time(layered)
+
+
+def _one_at_a_time(layered: Layered) -> Iterator[Finding]:
+    """How many runs there are, and which of them never run beside each other."""
+    place: Place = ("concurrency", "runs", "maxConcurrentRuns")
+    most = layered.at(*place)
+    yield _expected(layered, place, "1 or 2, of four cores", isinstance(most, int) and 1 <= most <= 2)
+    if most == 1:
+        return
+    place = ("concurrency", "runs", "tagConcurrencyLimits")
+    limits = {item.get("key"): item.get("limit") for _, item in layered.items(*place)}
+    what = f"{dagster.DAY_TAG} with limit 1: two runs of a trading day write the same files"
+    yield _expected(layered, place, what, limits.get(dagster.DAY_TAG) == 1)
+    place = ("concurrency", "pools", "defaultLimit")
+    what = "1: the broker's REST limit is one account's"
+    yield _expected(layered, place, what, layered.at(*place) == 1)
 
 
 def _charts(evidence: Evidence) -> tuple[Layered, ...]:
@@ -217,7 +249,7 @@ def _contexts(layered: Layered) -> Iterator[tuple[Place, Place]]:
     parts: list[Place] = [place for place, _ in layered.code_locations()]
     if layered.chart is Chart.SYSTEM:
         parts += [("dagsterWebserver",), ("dagsterDaemon",)]
-        yield (*RUN_POD, "securityContext"), (*_LAUNCHER, "securityContext")
+        yield (*RUN_POD, "securityContext"), (*LAUNCHER, "securityContext")
     for part in parts:
         yield (*part, "podSecurityContext"), (*part, "securityContext")
 
@@ -250,3 +282,26 @@ def _exposed(layered: Layered) -> Iterator[tuple[Place, str, str]]:
             "dagsterWebserver.service.type: ClusterIP",
             shown(str(kind)),
         )
+
+
+def _wider_than_needed(declaration: Declaration, layered: Layered) -> Iterator[tuple[Place, str, str, str]]:
+    """What works, and gives more away than anybody needs."""
+    parts: list[Place] = [place for place, _ in layered.code_locations()]
+    if layered.chart is Chart.SYSTEM:
+        parts += [("dagsterWebserver",), ("dagsterDaemon",)]
+        place: Place = ("dagsterWebserver", "enableReadOnly")
+        real = declaration.broker.environment == declaration.broker.default
+        if real and layered.at(*place) is not True:
+            observed = "everybody who looks has the page that can change things"
+            yield (
+                place,
+                f"{field_name(place)}: true",
+                observed,
+                "Set it; with paper trading nothing asks for it.",
+            )
+    for part in parts:
+        place = (*part, "envSecrets")
+        if declaration.secret.name in [item.get("name") for _, item in layered.items(*place)]:
+            expected = f"{field_name(place)}: not {declaration.secret.name}, which only runs read"
+            observed = "the broker's keys and the database's password are in a pod that asks for neither"
+            yield place, expected, observed, "Name the keys that it needs in env, by secretKeyRef."

@@ -103,7 +103,7 @@ def consistent(declaration: Declaration, evidence: Evidence) -> Iterator[Finding
     services = {declaration.http.service, declaration.database.service, declaration.database.headless_service}
     for layered in _charts(evidence):
         checks: tuple[Callable[[Layered], Iterator[_Contradiction]], ...] = (
-            _said_twice, _workspace, _ports, _instance, _nothing_for_runs, _code_locations,
+            _said_twice, _daemon, _workspace, _ports, _instance, _nothing_for_runs, _code_locations,
         )  # fmt: skip
         found = [one for check in checks for one in check(layered)]
         for place, deployment in _deployments(layered):
@@ -206,6 +206,13 @@ def _said_twice(layered: Layered) -> Iterator[_Contradiction]:
             )
 
 
+def _daemon(layered: Layered) -> Iterator[_Contradiction]:
+    """The chart's default is true."""
+    if layered.chart is Chart.SYSTEM and layered.at("dagsterDaemon", "enabled") is False:
+        why = "schedules, sensors and the queue of runs are the daemon's work: no run ever starts"
+        yield _Contradiction(("dagsterDaemon", "enabled"), why, "Set dagsterDaemon.enabled: true.")
+
+
 def _workspace(layered: Layered) -> Iterator[_Contradiction]:
     subcharts = layered.mapping("dagster-user-deployments")
     if subcharts.get("enabled") is False and subcharts.get("enableSubchart") is not False:
@@ -213,6 +220,12 @@ def _workspace(layered: Layered) -> Iterator[_Contradiction]:
         yield _Contradiction(
             place, "without it there is no workspace, and Helm fails", "Set enableSubchart: false."
         )
+    if layered.chart is Chart.SYSTEM and subcharts.get("enableSubchart") is not False:
+        place = ("dagster-user-deployments", "enableSubchart")
+        if not subcharts.get("deployments"):
+            why = "without deployments of its own it makes the chart's example, from a foreign image"
+            remedy = "Set enableSubchart: false; the code location is the release dagster-code."
+            yield _Contradiction(place, why, remedy)
     workspace = layered.mapping("dagsterWebserver", "workspace")
     if workspace.get("enabled") and workspace.get("servers") and workspace.get("externalConfigmap"):
         place = ("dagsterWebserver", "workspace", "externalConfigmap")

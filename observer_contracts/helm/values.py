@@ -1,6 +1,7 @@
 """Values files, read and layered as Helm does it.
 
 Invariant: every key knows file and line of the layer that has it last; maps merge, lists and null replace.
+What is set singly stands over all files, at its place.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from observer_contracts.evidence.encoding import decode
 from observer_contracts.evidence.objects import Place, Step, field_name, line_at, value_at
 from observer_contracts.evidence.yaml_documents import Fields, read_documents
+from observer_contracts.helm.assignments import Assignment, assigned, read_assignment
 from observer_contracts.helm.charts import Chart, load_tables
 from observer_contracts.model import Location, Source
 from observer_core.errors import ConfigurationError, InputError
@@ -45,11 +47,13 @@ class Layered:
 
     Attributes:
         values: What the chart gets, without its own defaults.
+        assignments: What of it was set singly.
     """
 
     chart: Chart
     files: tuple[ValuesFile, ...]
     values: dict[str, Any]
+    assignments: tuple[Assignment, ...] = ()
 
     def at(self, *place: Step) -> Any:
         """Returns what stands at a place, or None."""
@@ -79,7 +83,9 @@ class Layered:
         return self.items("dagster-user-deployments", "deployments")
 
     def where(self, *place: Step) -> Location:
-        """Returns where a key stands: in the last file that has it, or nearest to it."""
+        """Returns where a key stands: set singly, in the last file that has it, or nearest to it."""
+        if any(place[: len(one.place)] == one.place for one in self.assignments):
+            return Location(Source.VALUES, "--helm-set", None, str(self.chart), field_name(place))
         for file in reversed(self.files):
             if value_at(file.fields, *place) is not None:
                 return file.where(*place)
@@ -101,23 +107,41 @@ class HelmValues:
         return next((found for found in self.charts if found.chart is chart), None)
 
 
-def read_values(paths: Sequence[str]) -> HelmValues:
-    """Reads files in the order of Helm's `-f`.
+def read_values(paths: Sequence[str], single: Sequence[str] = ()) -> HelmValues:
+    """Reads files in the order of Helm's `-f`, and then its `--set`.
+
+    Args:
+        paths: The files.
+        single: Single values, each for every given chart that has such a key at its top.
 
     Raises:
-        ConfigurationError: A file is not there.
+        ConfigurationError: A file is not there, or a single value is for none of the charts.
     """
     files = tuple(_read(Path(path)) for path in paths)
     readable = [file for file in files if not file.problem]
-    charts = []
+    assignments = [read_assignment(text) for text in single]
+    charts: list[Layered] = []
     for chart in Chart:
         own = tuple(file for file in readable if file.chart is chart)
         if own:
             values: dict[str, Any] = {}
             for file in own:
                 values = _over(values, file.fields)
-            charts.append(Layered(chart, own, values))
+            known = tuple(one for one in assignments if one.place[0] in load_tables()[chart].fields)
+            for one in known:
+                values = assigned(values, one.place, one.value)
+            charts.append(Layered(chart, own, values, known))
+    _refuse_strays(assignments, charts)
     return HelmValues(files, tuple(charts))
+
+
+def _refuse_strays(assignments: Sequence[Assignment], charts: Sequence[Layered]) -> None:
+    for one in assignments:
+        if not any(one in layered.assignments for layered in charts):
+            raise ConfigurationError(
+                f"--helm-set {one.text} is for none of the charts whose values were given.",
+                remedy=f"Correct `{one.place[0]}`, or give the values of its chart with --helm-values.",
+            )
 
 
 def _read(path: Path) -> ValuesFile:

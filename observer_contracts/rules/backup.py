@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from observer_contracts.declaration.facts import Declaration
-from observer_contracts.evidence.environment import Value
+from observer_contracts.evidence.environment import Value, keys_of, producer_of
 from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.helm.charts import Chart
 from observer_contracts.helm.deployment import run_mounts
@@ -30,20 +30,30 @@ def leaves_the_node(declaration: Declaration, evidence: Evidence) -> Iterator[Fi
         expected = f"{fact.variable} from a ConfigMap, where it can be read"
         yield warned(target.origin, expected, "a secret", target.where)
     elif target.text.startswith(_BUCKET):
-        yield _bucket(declaration, effective, target)
+        yield _bucket(declaration, evidence, effective, target)
     else:
         yield _volume(declaration, evidence, target)
 
 
-def _bucket(declaration: Declaration, effective: dict[str, Value], target: Value) -> Finding:
+def _bucket(
+    declaration: Declaration, evidence: Evidence, effective: dict[str, Value], target: Value
+) -> Finding:
     there = [name for name in declaration.backup.keys if name in effective]
     expected = f"{' and '.join(declaration.backup.keys)} in the Secret"
     if len(there) == len(declaration.backup.keys):
         return passed(target.origin, expected, "both", target.where)
-    if not there:
-        observed = "neither is in the manifests; a Secret that is made by hand must have both"
+    secret = declaration.secret.name
+    producer = producer_of(evidence.manifests, "Secret", secret) if evidence.manifests else None
+    if not there and (producer is None or keys_of(producer) is None):
+        observed = f"{secret} is made elsewhere, where its keys cannot be seen; it must have both"
         return warned(target.origin, expected, observed, target.where)
-    return failed(target.origin, expected, f"{there[0]} alone", target.where)
+    made_by = producer.label if producer else secret
+    observed = f"{there[0]} alone" if there else f"{made_by} has neither: the bucket refuses every copy"
+    remedy = (
+        f"Seal both keys into {secret} (docs/operations/secrets.md), or take the target out of backup.env."
+    )
+    more = (producer.where("spec", "encryptedData"),) if producer else ()
+    return failed(target.origin, expected, observed, target.where, *more, remedy=remedy)
 
 
 def _volume(declaration: Declaration, evidence: Evidence, target: Value) -> Finding:

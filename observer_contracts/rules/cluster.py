@@ -1,4 +1,4 @@
-"""Images, resources, rights and disruption: what keeps the node and its tenants safe."""
+"""Images, resources and disruption: what keeps the node and its tenants safe."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 from observer_contracts.declaration.facts import Declaration
 from observer_contracts.evidence.evidence import Evidence
-from observer_contracts.evidence.manifests import Manifests
 from observer_contracts.evidence.objects import mapping_at, text_at, value_at
 from observer_contracts.evidence.workloads import Container, Workload
 from observer_contracts.model import Finding
-from observer_contracts.rules.findings import candidates, failed, passed, shown, warned
+from observer_contracts.rules.findings import failed, passed, shown, warned
 from observer_contracts.rules.network import matches
 from observer_contracts.rules.program import image_parts
 from observer_contracts.rules.volume import quantity
 from observer_contracts.rules.writer import pinned_to_one_node
 
+_ALWAYS = frozenset({"Deployment", "StatefulSet"})
+_GIBI = 2**30
 _MOVING = frozenset({"", "latest", "main", "master", "stable", "edge", "dev", "nightly"})
-_SECRET_WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection", "*"})
 
 
 def images_fixed(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
@@ -71,71 +71,36 @@ def resources_bounded(declaration: Declaration, evidence: Evidence) -> Iterator[
                 yield warned(workload.label, expected, "no limit for ephemeral storage", where)
             else:
                 yield passed(workload.label, expected, "all there", where)
+    yield from _fits_the_node(declaration, evidence)
 
 
-def rights_are_narrow(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
-    """RBAC-001: no role is wide, and a token is mounted only where it is used."""
-    if evidence.manifests is None:
-        return
-    for role in evidence.manifests.of("Role", "ClusterRole"):
-        wide = [place for place, rule in role.items("rules") if _too_wide(rule)]
-        for place in wide:
-            yield failed(
-                role.label, "named verbs and resources, Secrets read-only", "too wide", role.where(*place)
+def _fits_the_node(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """What runs all the time has room on the one node: beyond it by requests, a pod stays Pending."""
+    running = [found for found in evidence.workloads if found.object.kind in _ALWAYS and found.replicas]
+    node = declaration.cluster
+    room = (node.memory_gib - node.own_memory_gib) * _GIBI
+    for kind, verdict in (("requests", failed), ("limits", warned)):
+        needed = [found.replicas * _memory(found, kind) for found in running]
+        expected = f"memory {kind} of all pods within {node.memory_gib - node.own_memory_gib} GiB of the node"
+        if sum(needed) > room:
+            most, largest = max(zip(needed, running, strict=True), key=lambda found: found[0])
+            observed = (
+                f"{sum(needed) / _GIBI:.1f} GiB together, {most / _GIBI:.1f} of them for "
+                f"{largest.replicas} x {largest.label}"
             )
-        if not wide:
-            yield passed(
-                role.label, "named verbs and resources, Secrets read-only", "narrow", role.where("rules")
-            )
-    for binding in evidence.manifests.of("RoleBinding", "ClusterRoleBinding"):
-        if binding.text("roleRef", "name") in ("cluster-admin", "admin", "edit"):
-            yield failed(
-                binding.label, "a role of its own", binding.text("roleRef", "name"), binding.where("roleRef")
-            )
-    yield from _subjects_there(evidence.manifests)
-    for fact in declaration.workloads:
-        workload = evidence.workload(fact.name)
-        if workload is None:
-            continue
-        account = evidence.manifests.find("ServiceAccount", text_at(workload.pod, "serviceAccountName"))
-        yield from _account_there(evidence, workload)
-        found = workload.pod.get("automountServiceAccountToken")
-        if found is None and account is not None:
-            found = account.fields.get("automountServiceAccountToken")
-        verdict = passed if found is False else warned
-        observed = "no token" if found is False else "the token of its account is mounted"
-        where = workload.where("automountServiceAccountToken")
-        yield verdict(workload.label, "automountServiceAccountToken: false", observed, where)
+            where = largest.main.where("resources") if largest.main else largest.object.where("spec")
+            remedy = "Lower it, or say what the node has in contracts.yaml (node_memory_gib)."
+            yield verdict(largest.label, expected, observed, where, remedy=remedy)
 
 
-def _subjects_there(manifests: Manifests) -> Iterator[Finding]:
-    """A binding to an account that is not there gives its rights to whoever makes it later."""
-    accounts = [found.name for found in manifests.of("ServiceAccount")]
-    for binding in manifests.of("RoleBinding") if accounts else []:
-        for place, subject in binding.items("subjects"):
-            name, namespace = text_at(subject, "name"), text_at(subject, "namespace")
-            own = namespace in ("", binding.namespace) and text_at(subject, "kind") == "ServiceAccount"
-            if own and name != "default" and name not in accounts:
-                observed = f"no such account. {candidates(name, accounts)}".strip()
-                yield failed(binding.label, f"a ServiceAccount {name}", observed, binding.where(*place))
-
-
-def _account_there(evidence: Evidence, workload: Workload) -> Iterator[Finding]:
-    """The API server refuses a pod whose account does not exist."""
-    name = text_at(workload.pod, "serviceAccountName")
-    accounts = [found.name for found in evidence.manifests.of("ServiceAccount")] if evidence.manifests else []
-    if name in ("", "default"):
-        return
-    where = workload.where("serviceAccountName")
-    hint = "there" if name in accounts else f"no such account. {candidates(name, accounts)}".strip()
-    yield (passed if name in accounts else failed)(workload.label, f"a ServiceAccount {name}", hint, where)
-
-
-def _too_wide(rule: dict[str, object]) -> bool:
-    verbs, resources = rule.get("verbs"), rule.get("resources")
-    named = {str(verb) for verb in verbs} if isinstance(verbs, list) else set()
-    on = {str(resource) for resource in resources} if isinstance(resources, list) else set()
-    return "*" in named or "*" in on or ("secrets" in on and bool(named & _SECRET_WRITES))
+def _memory(workload: Workload, kind: str) -> float:
+    """A pod needs the larger of its containers' sum and its largest init container."""
+    asked = {
+        container.name: quantity(value_at(container.fields, "resources", kind, "memory")) or 0
+        for container in workload.containers
+    }
+    first = [asked[container.name] for container in workload.containers if container.init]
+    return max(sum(asked.values()) - sum(first), *first, 0)
 
 
 def drains_are_possible(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from observer_contracts.declaration.facts import Declaration
-from observer_contracts.evidence.environment import Layer, Value
+from observer_contracts.evidence.environment import Value
 from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.objects import KubernetesObject, items_at, text_at
 from observer_contracts.evidence.workloads import Workload
 from observer_contracts.model import Finding
-from observer_contracts.rules.findings import candidates, failed, passed, shown, unknown, warned
+from observer_contracts.rules.database_server import server_value
+from observer_contracts.rules.findings import candidates, failed, passed, shown, unknown
 from observer_contracts.rules.service import selects, target_container_port
 
 
@@ -145,30 +146,8 @@ def name_is_the_servers(declaration: Declaration, evidence: Evidence) -> Iterato
         yield unknown(value.origin, expected, "the value cannot be seen", value.where)
     workload = evidence.workload(fact.workload)
     if workload is not None and workload.main is not None:
-        yield _server_database(fact.name, evidence, workload)
+        yield server_value("POSTGRES_DB", fact.name, evidence, workload.main)
         yield from _major_version(declaration, workload)
-
-
-def _server_database(name: str, evidence: Evidence, workload: Workload) -> Finding:
-    environment = evidence.environment(workload.main) if workload.main else None
-    found = environment.effective.get("POSTGRES_DB") if environment else None
-    expected = f"POSTGRES_DB = {name}"
-    if found is None or found.layer is Layer.IMAGE:
-        return unknown(workload.label, expected, "POSTGRES_DB cannot be seen (SEC-001, SEC-002)")
-    if found.text is not None:
-        return (passed if found.text == name else failed)(
-            found.origin, expected, "plain value compared", found.where
-        )
-    if found.length is None:
-        return unknown(found.origin, expected, "its length cannot be seen", found.where)
-    if found.length == len(name):
-        return passed(
-            found.origin, expected, f"a sealed value of {found.length} bytes, as expected", found.where
-        )
-    observed = f"a sealed value of {found.length} bytes, where {len(name)} are expected"
-    return warned(
-        found.origin, expected, observed, found.where, remedy="Seal the name again, without a line end."
-    )
 
 
 def _major_version(declaration: Declaration, workload: Workload) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from observer_contracts.evidence.environment import Layer
 from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.workloads import Container, Mount, Workload
 from observer_contracts.model import Finding, Location, Source, Status
-from observer_contracts.rules.findings import failed, passed, shown, unknown
+from observer_contracts.rules.findings import failed, passed, shown, unknown, warned
 
 _LOST_WITH_THE_POD = frozenset({"emptyDir", "configMap", "secret", "downwardAPI", "projected", "ephemeral"})
 _DATABASE_FOLDER = "PGDATA"
@@ -28,23 +28,37 @@ def mounted(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
             continue
         yield _mounted(declaration, fact, container, expected)
         if fact.workload == declaration.database.workload:
-            yield _database_folder(fact, evidence, container)
+            yield _database_folder(declaration, fact, evidence, container)
 
 
-def _database_folder(fact: VolumeFact, evidence: Evidence, container: Container) -> Finding:
-    """The server's files lie where PGDATA says; the image's own default is the mount itself."""
-    expected = f"{_DATABASE_FOLDER} on the volume mounted at {fact.mount_path}"
+def _database_folder(
+    declaration: Declaration, fact: VolumeFact, evidence: Evidence, container: Container
+) -> Finding:
+    """The server's files lie where PGDATA says; the image's own default is the mount itself.
+
+    A deployment that never said it has its files there; one that did, and loses the line, does not start:
+    initdb refuses the mount, in which the folder of before lies.
+    """
+    wanted = declaration.database.folder
+    expected = f"{_DATABASE_FOLDER} = {wanted}"
     value = evidence.environment(container).effective.get(_DATABASE_FOLDER)
     label = container.workload.label
     if value is None or value.layer is Layer.IMAGE or value.text == "":
-        return passed(label, expected, "not set: the image's default, which is the mount")
+        observed = (
+            "not set: the image's default, the mount itself, where a database in that folder is not found"
+        )
+        remedy = f"Set {_DATABASE_FOLDER} in env; leave it out only where the files lie in the mount itself."
+        return warned(label, expected, observed, container.where("env"), remedy=remedy)
     if value.text is None:
         return unknown(
             label, expected, f"the value comes from {value.origin} and cannot be seen", value.where
         )
     folder = posixpath.normpath(value.text)
-    verdict = passed if folder.startswith("/") and _covers(fact.mount_path, folder) else failed
-    return verdict(label, expected, shown(value.text), value.where)
+    if folder == wanted:
+        return passed(label, expected, shown(value.text), value.where)
+    on_volume = folder.startswith("/") and _covers(fact.mount_path, folder)
+    remedy = f"Write {wanted}, unless the server's files have always been where it says."
+    return (warned if on_volume else failed)(label, expected, shown(value.text), value.where, remedy=remedy)
 
 
 def _mounted(declaration: Declaration, fact: VolumeFact, container: Container, expected: str) -> Finding:

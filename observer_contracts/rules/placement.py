@@ -13,11 +13,16 @@ from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.objects import Place, mapping_at
 from observer_contracts.evidence.workloads import Workload
 from observer_contracts.helm.charts import Chart
-from observer_contracts.helm.deployment import RUN_POD
+from observer_contracts.helm.pods import RUN_POD
 from observer_contracts.helm.values import HelmValues, Layered
 from observer_contracts.model import Finding
-from observer_contracts.rules.findings import failed, passed, shown, unknown
+from observer_contracts.rules.findings import failed, passed, shown, unknown, warned
 
+_HOSTNAME = "kubernetes.io/hostname"
+# A writer and a standby.
+_PODS = 2
+# What holds where a pod says nothing.
+_KUBERNETES_GRACE_SECONDS = 30
 _REMEDY = "Write the same node everywhere: both workloads, the maintenance CronJob, and helm-values/."
 
 
@@ -54,6 +59,9 @@ def values_name_the_node(declaration: Declaration, evidence: Evidence) -> Iterat
         expected = f"the node of the volumes, {_named(wanted)}"
         if found == wanted:
             yield passed(str(layered.chart), expected, "the same", layered.where(*place))
+        elif wanted and _HOSTNAME not in wanted and wanted.items() <= found.items():
+            # Helm adds to a mapping and takes nothing away: production's node is named beside the label.
+            yield passed(str(layered.chart), expected, f"and by name, {_named(found)}", layered.where(*place))
         else:
             yield failed(str(layered.chart), expected, _named(found), layered.where(*place), remedy=_REMEDY)
 
@@ -64,9 +72,44 @@ def standby_there(declaration: Declaration, evidence: Evidence) -> Iterator[Find
     if workload is None or workload.replicas < 1:
         yield unknown(declaration.collector.name, "a hot standby", "there is no collector (WRK-001)")
         return
-    expected, where = "2 replicas or more: a writer and a standby", workload.object.where("spec", "replicas")
-    verdict = passed if workload.replicas > 1 else failed
-    yield verdict(workload.label, expected, f"{workload.replicas}", where)
+    expected, where = "2 replicas: a writer and a standby", workload.object.where("spec", "replicas")
+    if workload.replicas == _PODS:
+        yield passed(workload.label, expected, f"{workload.replicas}", where)
+    elif workload.replicas < _PODS:
+        yield failed(workload.label, expected, f"{workload.replicas}", where)
+    else:
+        observed = (
+            f"{workload.replicas}: more than one of them waits for one lock, in memory that is not planned"
+        )
+        yield warned(workload.label, expected, observed, where, remedy="Set replicas to 2.")
+
+
+def time_to_stop(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """WRK-003: the kubelet waits longer than the collector takes to seal and end."""
+    fact = declaration.writer
+    workload = evidence.workload(fact.workload)
+    if workload is None or workload.main is None:
+        yield unknown(fact.workload, "time to stop", "there is no collector (WRK-001)")
+        return
+    value = evidence.environment(workload.main).effective.get(fact.stop_variable)
+    needed = fact.stop_seconds
+    if value is not None and value.text:
+        try:
+            needed = float(value.text)
+        except ValueError:
+            observed = f"{fact.stop_variable} is no number (ENV-005)"
+            yield unknown(workload.label, "time to stop", observed, value.where)
+            return
+    given = workload.pod.get("terminationGracePeriodSeconds")
+    seconds = given if isinstance(given, int) else _KUBERNETES_GRACE_SECONDS
+    where = workload.where("terminationGracePeriodSeconds")
+    expected = f"terminationGracePeriodSeconds above {needed:g} s, {fact.stop_variable}"
+    observed = f"{seconds} s" if isinstance(given, int) else f"not set: {seconds} s"
+    remedy = f"Raise terminationGracePeriodSeconds above {needed:g}, or lower {fact.stop_variable}."
+    if seconds > needed:
+        yield passed(workload.label, expected, observed, where)
+    else:
+        yield failed(workload.label, expected, observed, where, remedy=remedy)
 
 
 def _claims(workload: Workload) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from observer_contracts.declaration.facts import Declaration
 from observer_contracts.evidence.evidence import Evidence
@@ -10,6 +10,9 @@ from observer_contracts.evidence.objects import items_at, mapping_at, text_at
 from observer_contracts.evidence.workloads import Container
 from observer_contracts.model import Finding
 from observer_contracts.rules.findings import failed, passed, shown, unknown, warned
+
+# Beyond what a disk of the node's kind stalls for.
+_PATIENCE_SECONDS = 30
 
 
 def _main(declaration: Declaration, evidence: Evidence) -> Container | None:
@@ -71,6 +74,26 @@ def probes_present(declaration: Declaration, evidence: Evidence) -> Iterator[Fin
             shown(path),
             container.where("livenessProbe", "httpGet", "path"),
         )
+    if mapping_at(container.fields, "livenessProbe"):
+        yield _patient(container)
+
+
+def _patient(container: Container) -> Finding:
+    """A busy node or a slow disk is no reason to end the writer."""
+    probe = mapping_at(container.fields, "livenessProbe")
+    seconds = _number(probe, "periodSeconds", 10) * _number(probe, "failureThreshold", 3)
+    expected = f"livenessProbe gives up after {_PATIENCE_SECONDS} s or more"
+    label, where = container.workload.label, container.where("livenessProbe")
+    if seconds >= _PATIENCE_SECONDS:
+        return passed(label, expected, f"after {seconds} s", where)
+    observed = f"after {seconds} s: one stall of the disk in market hours costs a restart"
+    remedy = "Raise periodSeconds or failureThreshold."
+    return warned(label, expected, observed, where, remedy=remedy)
+
+
+def _number(probe: Mapping[str, object], key: str, default: int) -> int:
+    found = probe.get(key)
+    return found if isinstance(found, int) else default
 
 
 def readiness_is_its_own(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from observer_contracts.evidence.workloads import Container, Workload
 from observer_contracts.evidence.yaml_documents import Fields, Items
 from observer_contracts.model import Finding, Location, Source
 from observer_contracts.rules.findings import candidates, failed, passed, shown, unknown, warned
+from observer_contracts.rules.network import matches
 from observer_contracts.rules.program import starts_declared_program, words_of
 from observer_contracts.rules.shapes import QUANTITIES, item_type, load_shapes, value_type
 
@@ -29,6 +30,7 @@ _CLUSTER_WIDE = frozenset(
     }
 )
 _MOST_PROBLEMS = 20
+_SELECTING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "datetime": (str,), "int": (int,), "bool": (bool,)}
 _NAMES = {"str": "a text; quote it", "datetime": "a time", "int": "a whole number", "bool": "true or false"}
 
@@ -158,7 +160,7 @@ def workloads_present(declaration: Declaration, evidence: Evidence) -> Iterator[
             )
             yield _program(fact, workload.main)
     for workload in evidence.workloads:
-        yield from _own_pods(workload)
+        yield from _own_pods(workload, evidence)
 
 
 def _program(fact: WorkloadFact, main: Container) -> Finding:
@@ -184,13 +186,20 @@ def _missing(declaration: Declaration, evidence: Evidence, label: str, name: str
     return failed(label, "the workload", f"not there; there are {', '.join(names)}. {hint}".strip())
 
 
-def _own_pods(workload: Workload) -> Iterator[Finding]:
-    if workload.object.kind not in ("Deployment", "StatefulSet", "DaemonSet"):
+def _own_pods(workload: Workload, evidence: Evidence) -> Iterator[Finding]:
+    selector = workload.object.mapping("spec", "selector")
+    if workload.object.kind not in _SELECTING or not selector:
         return
-    wanted = workload.object.mapping("spec", "selector", "matchLabels")
-    if not all(workload.labels.get(key) == value for key, value in wanted.items()):
-        where = workload.object.where("spec", "selector")
+    where = workload.object.where("spec", "selector")
+    if not matches(selector, workload.labels):
         yield failed(workload.label, "a selector that matches its own pods", "it does not", where)
+    for other in evidence.workloads:
+        if other.object is not workload.object and matches(selector, other.labels):
+            observed = f"it matches the pods of {other.label} too"
+            remedy = "Give each of the two labels of its own, or remove one of them."
+            yield failed(
+                workload.label, "a selector that matches its own pods alone", observed, where, remedy=remedy
+            )
 
 
 def one_namespace(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:

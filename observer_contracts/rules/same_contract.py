@@ -1,4 +1,4 @@
-"""The collector's contract for other containers that run its image: the init step, and Dagster's runs.
+"""The collector's contract for other containers: the init step, Dagster's runs, and the maintenance pod.
 
 Invariant: nothing is written twice: the rules about the collector's main container are asked about another
 container in its place. What they also say about the main container is left to them, so that one broken
@@ -16,7 +16,7 @@ from observer_contracts.evidence.evidence import Evidence
 from observer_contracts.evidence.objects import text_at
 from observer_contracts.evidence.workloads import Container
 from observer_contracts.model import Check, Finding, Location, Status
-from observer_contracts.rules import environment, path, secret, security
+from observer_contracts.rules import broker, environment, path, secret, security
 from observer_contracts.rules.findings import failed, passed, shown, unknown, warned
 from observer_contracts.rules.program import RUN_LABEL, image_parts, is_run, words_of
 
@@ -28,6 +28,7 @@ _CONTRACT: Mapping[str, Check] = {
     "ENV-005": environment.values_accepted,
     "ENV-006": environment.pod_identity,
     "ENV-007": environment.names_declared,
+    "ENV-009": broker.declared_environment,
     "SEC-002": secret.keys_complete,
     "CTX-001": security.collector_context,
     "CTX-003": security.temporary_folders,
@@ -81,7 +82,11 @@ def _same_image(step: Container, main: Container) -> Finding:
 
 
 def runs_as_the_collector(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
-    """RUN-001: the Jobs and pods of Dagster's runs have the collector's environment, mounts and context."""
+    """RUN-001: runs and the maintenance pod have the collector's environment, mounts and context."""
+    by_hand = evidence.workload(declaration.writer.maintenance)
+    if by_hand is not None and by_hand.main is not None:
+        # It holds no lock, which would name its holder by the pod.
+        yield from _as_the_collector(declaration, evidence, by_hand.main, without=frozenset({"ENV-006"}))
     runs = [workload for workload in evidence.workloads if is_run(workload)]
     for run in runs:
         if run.main is None:
@@ -94,13 +99,19 @@ def runs_as_the_collector(declaration: Declaration, evidence: Evidence) -> Itera
 
 
 def _as_the_collector(
-    declaration: Declaration, evidence: Evidence, container: Container
+    declaration: Declaration,
+    evidence: Evidence,
+    container: Container,
+    *,
+    without: frozenset[str] = frozenset(),
 ) -> Iterator[Finding]:
     """Yields what breaks the contract in a container and not in the collector's own as well."""
     name = declaration.collector.name
     seen = replace(evidence, stand_in=container, stands_for=name)
     broken = False
     for rule, check in _CONTRACT.items():
+        if rule in without:
+            continue
         known = {_said(finding) for finding in check(declaration, evidence)}
         for finding in _once(check(declaration, seen)):
             if finding.status not in _BAD or _said(finding) in known:

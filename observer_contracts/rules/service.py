@@ -107,10 +107,15 @@ def no_service_links(declaration: Declaration, evidence: Evidence) -> Iterator[F
     services = evidence.manifests.of("Service") if evidence.manifests else []
     prefixes = {service.name: service.name.upper().replace("-", "_") + "_" for service in services}
     colliding = sorted(name for name, prefix in prefixes.items() if any(v.startswith(prefix) for v in known))
-    for fact in declaration.workloads:
-        workload = evidence.workload(fact.name)
+    by_hand = declaration.writer.maintenance
+    names = [
+        *(fact.name for fact in declaration.workloads),
+        *([by_hand] if evidence.workload(by_hand) else []),
+    ]
+    for name in names:
+        workload = evidence.workload(name)
         if workload is None:
-            yield unknown(fact.name, "enableServiceLinks: false", "there is no such workload (WRK-001)")
+            yield unknown(name, "enableServiceLinks: false", "there is no such workload (WRK-001)")
             continue
         where = workload.where("enableServiceLinks")
         expected = "enableServiceLinks: false, or no Service whose variables look like settings"
@@ -119,8 +124,30 @@ def no_service_links(declaration: Declaration, evidence: Evidence) -> Iterator[F
         else:
             example = prefixes[colliding[0]] + "PORT"
             observed = f"Service {', '.join(colliding)} puts {example}=tcp://… into every pod"
-            verdict = failed if fact.name == declaration.collector.name else warned
+            verdict = warned if name == declaration.database.workload else failed
             yield verdict(workload.label, expected, observed, where)
+
+
+def operators_see_every_pod(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
+    """SVC-006: the operators' Service leads to the collector's pods, also to those that are not ready."""
+    name = declaration.http.operators
+    service = evidence.manifests.find("Service", name) if evidence.manifests else None
+    expected = f"a Service {name} that publishes addresses that are not ready"
+    if service is None:
+        observed = "no such Service: a pod that is not ready is in no target of the monitoring"
+        yield warned(f"Service/{name}", expected, observed)
+        return
+    workload = evidence.workload(declaration.collector.name)
+    if workload is not None and not selects(service, workload):
+        where = service.where("spec", "selector")
+        yield failed(service.label, expected, f"it does not lead to {workload.label}", where)
+    where = service.where("spec", "publishNotReadyAddresses")
+    if service.value("spec", "publishNotReadyAddresses") is True:
+        yield passed(service.label, expected, "it does", where)
+    else:
+        found = service.value("spec", "publishNotReadyAddresses")
+        observed = f"publishNotReadyAddresses: {'not set' if found is None else shown(str(found).lower())}"
+        yield failed(service.label, expected, observed, where)
 
 
 def http_chain(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:

@@ -160,16 +160,28 @@ def no_nested_mounts(declaration: Declaration, evidence: Evidence) -> Iterator[F
 
 
 def claims_kept(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
-    """VOL-006: each claim is used, and a synchronisation does not prune it."""
+    """VOL-006: each claim is used, and a synchronisation prunes neither it nor the database on it."""
     used = {volume.claim for workload in evidence.workloads for volume in workload.volumes.values()}
     for claim in evidence.manifests.of("PersistentVolumeClaim") if evidence.manifests else []:
-        options = as_text(claim.mapping("metadata", "annotations").get(_PRUNE))
         where = claim.where("metadata")
         if claim.name not in used and claim.name != declaration.backup.claim:
             yield warned(claim.label, "used by a workload", "no workload mounts it", where)
-        elif "Prune=false" not in options:
+        elif not _kept(claim):
             yield warned(
                 claim.label, f"annotation {_PRUNE}: Prune=false", "a pruned claim loses its data", where
             )
         else:
             yield passed(claim.label, "used and kept", "as declared", where)
+    database = evidence.workload(declaration.database.workload)
+    if database is not None:
+        expected, where = f"annotation {_PRUNE}: Prune=false", database.object.where("metadata")
+        if _kept(database.object):
+            yield passed(database.label, expected, "as declared", where)
+        else:
+            observed = "a synchronisation that loses its manifest removes the server"
+            remedy = f"Annotate the StatefulSet with {_PRUNE}: Prune=false,Delete=false."
+            yield warned(database.label, expected, observed, where, remedy=remedy)
+
+
+def _kept(found: KubernetesObject) -> bool:
+    return "Prune=false" in as_text(found.mapping("metadata", "annotations").get(_PRUNE))

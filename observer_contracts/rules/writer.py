@@ -14,6 +14,7 @@ from observer_contracts.evidence.objects import items_at, mapping_at, text_at
 from observer_contracts.evidence.workloads import Container, Mount, Workload
 from observer_contracts.model import Finding
 from observer_contracts.rules.findings import failed, passed, shown, unknown, warned
+from observer_contracts.rules.network import matches
 from observer_contracts.rules.program import image_parts, is_collector, is_own_image, is_run
 
 _HOSTNAME = "kubernetes.io/hostname"
@@ -79,6 +80,8 @@ def _writers(declaration: Declaration, fact: VolumeFact, evidence: Evidence) -> 
             lawful.append(workload)
     for workload in lawful:
         yield _writer(declaration, fact, workload, alone=len(lawful) == 1)
+        if workload.object.kind == "Deployment" and workload.name != fact.workload:
+            yield _another_collector(fact, workload)
     if not found:
         about, observed = (
             f"PersistentVolumeClaim/{fact.claim}",
@@ -136,6 +139,14 @@ def _writer(declaration: Declaration, fact: VolumeFact, workload: Workload, *, a
     return failed(workload.label, expected, observed, where)
 
 
+def _another_collector(fact: VolumeFact, workload: Workload) -> Finding:
+    """It waits for the lock like a standby, with nobody who counts, updates or watches it as one."""
+    expected, where = f"standbys of {fact.workload} as its own replicas", workload.object.where("metadata")
+    observed = f"{workload.label} runs another {fact.workload} on {fact.claim}"
+    remedy = f"Remove it; {fact.workload} has a standby by its replicas (WRK-002)."
+    return warned(workload.label, expected, observed, where, remedy=remedy)
+
+
 def _autoscaled(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
     owners = {fact.workload for fact in declaration.volumes if fact.single_writer}
     for scaler in evidence.manifests.of("HorizontalPodAutoscaler") if evidence.manifests else []:
@@ -156,10 +167,25 @@ def update_keeps_one_writer(declaration: Declaration, evidence: Evidence) -> Ite
         return
     strategy = workload.object.text("spec", "strategy", "type") or "RollingUpdate"
     yield _one_node(declaration, workload, strategy)
+    yield from _kept_apart(workload)
     if workload.replicas > 1 and strategy != fact.strategy:
         expected = f"{fact.strategy}: the standby takes over"
         where = workload.object.where("spec", "strategy", "type")
         yield warned(workload.label, expected, f"{strategy} stops both pods at once", where)
+
+
+def _kept_apart(workload: Workload) -> Iterator[Finding]:
+    """The volumes' node is the only one: what must not run beside its like never runs."""
+    affinity = mapping_at(workload.pod, "affinity")
+    for index, term in items_at(affinity, "podAntiAffinity", _REQUIRED):
+        if workload.replicas > 1 and matches(mapping_at(term, "labelSelector"), workload.labels):
+            where = workload.where("affinity", "podAntiAffinity", _REQUIRED, index)
+            expected = "writer and standby on one node, where their volumes are"
+            observed = (
+                f"no second pod within one {shown(text_at(term, 'topologyKey'))}: the standby stays Pending"
+            )
+            remedy = "Remove the required podAntiAffinity; a preferred one does no harm."
+            yield failed(workload.label, expected, observed, where, remedy=remedy)
 
 
 def _one_node(declaration: Declaration, workload: Workload, strategy: str) -> Finding:

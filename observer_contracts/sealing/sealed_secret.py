@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
 
 from observer_contracts.declaration.facts import Declaration
 from observer_contracts.engine import Verification, verify
-from observer_contracts.evidence.kustomize import kustomization_file, read_text
 from observer_contracts.evidence.manifests import STANDARD_INPUT, read_manifests
-from observer_contracts.evidence.objects import text_at
-from observer_contracts.evidence.yaml_documents import Fields, read_documents
 from observer_contracts.model import Status
-from observer_core.errors import ConfigurationError, InputError
+from observer_core.errors import InputError
 
 # Keys complete and none empty; sealed for this name and namespace, in the shape of kubeseal.
 _RULES = ("SEC-002", "SEC-006", "NSP-001")
@@ -63,24 +59,3 @@ def _verify(text: str, declaration: Declaration) -> None:
     if broken:
         said = "; ".join(f"{found.rule.id}: {found.finding.observed}" for found in broken)
         raise InputError(f"The sealed file breaks the contract: {said}.", remedy="Seal all declared keys.")
-
-
-def refuse_other_namespace(output: Path, declaration: Declaration) -> None:
-    """Refuses to write into an overlay of another namespace, where no controller could open the values.
-
-    Raises:
-        ConfigurationError: The nearest kustomization above the file sets another namespace.
-    """
-    for folder in output.resolve().parents:
-        path = kustomization_file(folder)
-        if path is None:
-            continue
-        for document in read_documents(read_text(path), str(path)):
-            namespace = text_at(document, "namespace") if isinstance(document, Fields) else ""
-            if namespace and namespace != declaration.namespace:
-                raise ConfigurationError(
-                    f"{output} belongs to {path}, whose namespace is {namespace}; the values would be "
-                    f"sealed for {declaration.namespace}.",
-                    remedy="Name that deployment's contracts.yaml with --config, or write elsewhere.",
-                )
-        return

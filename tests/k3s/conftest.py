@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from k3s_target import Target, TargetError, target_of
+from k3s_target import Target, TargetError, require_answer, target_of
 
 _TARGET = pytest.StashKey[Target | None]()
 
@@ -11,9 +11,12 @@ _TARGET = pytest.StashKey[Target | None]()
 def pytest_configure(config: pytest.Config) -> None:
     """Stops with that line instead of failing in every test."""
     try:
-        config.stash[_TARGET] = target_of(os.environ)
+        found = target_of(os.environ)
+        if found is not None:
+            require_answer(found)
     except TargetError as error:
         raise pytest.UsageError(f"k3s-test: {error}") from None
+    config.stash[_TARGET] = found
 
 
 @pytest.fixture(scope="session")

@@ -140,6 +140,17 @@ def _second_writer(documents: Documents) -> dict[str, Any]:
     return other
 
 
+def _twin(documents: Documents) -> dict[str, Any]:
+    """The collector once more, under another name."""
+    other = copy.deepcopy(_object(documents, COLLECTOR))
+    other["metadata"]["name"] = "observer-b"
+    return other
+
+
+_APART = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+    {"labelSelector": {"matchLabels": {"app": "observer"}}, "topologyKey": "kubernetes.io/hostname"}]}}  # fmt: skip
+
+
 def _autoscaler(kind: str, name: str) -> dict[str, Any]:
     target = {"apiVersion": "apps/v1", "kind": kind, "name": name}
     return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "more"},
@@ -224,6 +235,12 @@ MUTATIONS: list[Mutation] = [
     Mutation("the server's port", put(DATABASE, f"{DB_MAIN}.ports.0.containerPort", 5433), "DB-002", DATABASE, also=("DB-002",)),
     Mutation("another database name", put(CONFIG, "data.DB_NAME", "observer2"), "DB-003", CONFIG),
     Mutation("another major version", put(DATABASE, f"{DB_MAIN}.image", "docker.io/library/postgres:16.4"), "DB-003", DATABASE),
+    Mutation("another role of the server", put(DATABASE, f"{DB_MAIN}.env.POSTGRES_USER", {"name": "POSTGRES_USER", "value": "postgres"}), "DB-005", DATABASE),
+    Mutation("no role of the server", drop(DATABASE, f"{DB_MAIN}.env.POSTGRES_USER"), "DB-005", DATABASE, also=("SEC-002",)),
+    Mutation("no script of Dagster's database", drop(DATABASE, f"{DB_MAIN}.volumeMounts.initialisation"), "DB-005", DATABASE),
+    Mutation("a script that makes another database", lambda d: _object(d, "ConfigMap/postgres-initialisation").update(data={"dagster.sql": "create database other"}), "DB-005", DATABASE),
+    # The broker
+    Mutation("paper trading in production", both(put(CONFIG, "data.KIS_ENVIRONMENT", "paper"), put(COPY, "data.KIS_ENVIRONMENT", "paper")), "ENV-009", CONFIG),
     # Contract 3: secrets
     *(Mutation(f"secret key {key} gone", drop(SEALED, f"spec.encryptedData.{key}"), "SEC-002", SEALED,
                also=("SEC-001",) if key.startswith("POSTGRES_") else ()) for key in SECRET_KEYS),
@@ -286,10 +303,21 @@ MUTATIONS: list[Mutation] = [
     Mutation("no standby", put(COLLECTOR, "spec.replicas", 1), "WRK-002", COLLECTOR),
     Mutation("maintenance by itself", put(MAINTENANCE, "spec.suspend", False), "VOL-003", MAINTENANCE),
     Mutation("maintenance with a stranger's image", put(MAINTENANCE, f"spec.jobTemplate.{POD}.containers.0.image", "docker.io/library/busybox:1.36.1"), "VOL-003", MAINTENANCE),
-    Mutation("another host of the broker for the collector alone", put(CONFIG, "data.KIS_ENVIRONMENT", "paper"), "ENV-008", COPY),
+    Mutation("another host of the broker for the collector alone", put(CONFIG, "data.KIS_ENVIRONMENT", "paper"), "ENV-008", COPY, also=("ENV-009",)),
     Mutation("a backup of the runs alone", put(COPY, "data.OBSERVER_BACKUP_TARGET", "s3://b/p"), "ENV-008", COPY),
     Mutation("a level of the runs alone", put(COPY, "data.LOG_LEVEL", "DEBUG"), "ENV-008", COPY),
     Mutation("a key that the runs lack", drop(COPY, "data.DB_HOST"), "ENV-008", COPY),
+    *(Mutation(f"maintenance {name}", change, "RUN-001", MAINTENANCE) for name, change in (
+        ("as root", put(MAINTENANCE, f"spec.jobTemplate.{POD}.containers.0.securityContext.runAsUser", 0)),
+        ("without data", drop(MAINTENANCE, f"spec.jobTemplate.{POD}.containers.0.volumeMounts.observer-data")),
+        ("without the configuration", drop(MAINTENANCE, f"spec.jobTemplate.{POD}.containers.0.envFrom.0")))),
+    Mutation("service links for maintenance", drop(MAINTENANCE, f"spec.jobTemplate.{POD}.enableServiceLinks"), "SVC-004", MAINTENANCE),
+    Mutation("a claim for one pod alone", put("PersistentVolumeClaim/observer-data-pvc", "spec.accessModes", ["ReadWriteOncePod"]), "VOL-002", "PersistentVolumeClaim/observer-data-pvc"),
+    Mutation("writer and standby apart", put(COLLECTOR, f"{POD}.affinity", _APART), "VOL-004", COLLECTOR),
+    Mutation("no time to seal", put(COLLECTOR, f"{POD}.terminationGracePeriodSeconds", 5), "WRK-003", COLLECTOR),
+    Mutation("more time to seal than the pod is given", both(
+        both(put(CONFIG, "data.OBSERVER_STOP_SECONDS", "45"), put(COPY, "data.OBSERVER_STOP_SECONDS", "45")), drop(COLLECTOR, f"{POD}.terminationGracePeriodSeconds")), "WRK-003", COLLECTOR),
+    Mutation("two Deployments with one selector", lambda d: d.append(_twin(d)), "WRK-001", COLLECTOR, about_also=("Deployment/observer-b",)),
     Mutation("two databases", put(DATABASE, "spec.replicas", 2), "VOL-003", DATABASE),
     Mutation("a second workload writes data", lambda d: d.append(_second_writer(d)), "VOL-003", "Deployment/writer2"),
     Mutation("a stranger beside the collector writes data", add(COLLECTOR, f"{POD}.containers", _SIDECAR), "VOL-003", COLLECTOR),
@@ -321,6 +349,8 @@ MUTATIONS: list[Mutation] = [
     Mutation("the collector's container port", put(COLLECTOR, f"{MAIN}.ports.0.containerPort", 8080), "SVC-005", COLLECTOR, also=("SVC-005", "PRB-001", "PRB-003")),
     Mutation("another SERVICE_PORT", put(CONFIG, "data.SERVICE_PORT", "8080"), "SVC-005", CONFIG),
     Mutation("a selector that matches nothing", put("Service/observer", "spec.selector.app", "obs"), "SVC-001", "Service/observer"),
+    Mutation("operators see ready pods only", drop("Service/observer-operators", "spec.publishNotReadyAddresses"), "SVC-006", "Service/observer-operators"),
+    Mutation("operators see other pods", put("Service/observer-operators", "spec.selector.app", "postgres"), "SVC-006", "Service/observer-operators", also=("SVC-001",)),
     Mutation("a node port", put("Service/observer", "spec.type", "NodePort"), "SVC-003", "Service/observer"),
     Mutation("the headless Service gone", remove("Service/postgres-headless"), "SVC-002", DATABASE),
     Mutation("the headless Service has an address", drop("Service/postgres-headless", "spec.clusterIP"), "SVC-002", "Service/postgres-headless"),
@@ -363,7 +393,17 @@ MUTATIONS: list[Mutation] = [
     Mutation("the API server for Dagster", drop("NetworkPolicy/dagster-control-api", "spec.egress.0"), "NET-002", "Pod/dagster-daemon", about_also=("Pod/dagster-webserver",)),
     Mutation("the database for the code location", put("NetworkPolicy/postgres", "spec.ingress.0.from.1.podSelector.matchExpressions.0.values", ["dagster"]), "NET-002", "Pod/observer-pipeline"),
     # Images, resources, rights, shape
-    Mutation("a binding to nobody", put("RoleBinding/dagster", "subjects.0.name", "nobody"), "RBAC-001", "RoleBinding/dagster"),
+    Mutation("a binding to nobody", put("RoleBinding/dagster", "subjects.0.name", "nobody"), "RBAC-001", "RoleBinding/dagster", also=("RBAC-002",)),
+    Mutation("a binding to everybody", put("RoleBinding/dagster", "subjects.0.name", "default"), "RBAC-001", "RoleBinding/dagster", also=("RBAC-002",)),
+    *(Mutation(f"the shared account for {label}", change, "RBAC-001", label)
+      for label, change in ((COLLECTOR, drop(COLLECTOR, f"{POD}.serviceAccountName")), (DATABASE, put(DATABASE, f"{POD}.serviceAccountName", "default")),
+                            (MAINTENANCE, drop(MAINTENANCE, f"spec.jobTemplate.{POD}.serviceAccountName")))),
+    *(Mutation(f"Dagster may not {verb} {resource}", lambda d, i=i, v=verb: _object(d, "Role/dagster")["rules"][i]["verbs"].remove(v), "RBAC-002", "ServiceAccount/dagster")
+      for i, resource, verb in ((0, "jobs", "create"), (0, "jobs", "delete"), (1, "jobs/status", "get"), (2, "pods", "list"), (4, "pods/log", "get"))),
+    *(Mutation(f"the launcher's account for {label}", put(label, f"{place}.serviceAccountName", "dagster"), "RBAC-001", label)
+      for label, place in ((COLLECTOR, POD), (MAINTENANCE, f"spec.jobTemplate.{POD}"))),
+    Mutation("the runs' role bound to nobody", remove("RoleBinding/dagster"), "RBAC-002", "ServiceAccount/dagster"),
+    Mutation("more memory asked for than there is", put(COLLECTOR, f"{MAIN}.resources", {"requests": {"cpu": "1m", "memory": "20Gi"}, "limits": {"memory": "20Gi", "ephemeral-storage": "1Mi"}}), "RES-001", COLLECTOR),
     Mutation("a moving tag", put(COLLECTOR, f"{MAIN}.image", "ghcr.io/observer/observer:latest"), "IMG-001", COLLECTOR),
     Mutation("a foreign image", put(COLLECTOR, f"{MAIN}.image", "docker.io/someone/observer-fork:1"), "IMG-001", COLLECTOR),
     Mutation("no memory limit", drop(COLLECTOR, f"{MAIN}.resources.limits.memory"), "RES-001", COLLECTOR),

@@ -6,6 +6,8 @@ is touched.
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from observer_contracts.declaration.parameters import read_parameters
 from observer_contracts.evidence.kustomize import find_kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
+_PATIENCE_SECONDS = 15
 
 
 class TargetError(Exception):
@@ -60,6 +63,35 @@ def target_of(environment: Mapping[str, str]) -> Target | None:
     if find_kubectl() is None:
         raise TargetError("there is no kubectl. Remedy: make setup, which installs one.")
     return _of_overlay(kubeconfig, environment.get("OBSERVER_K3S_OVERLAY", "production"))
+
+
+def require_answer(target: Target) -> None:
+    """Asks the cluster for its version, once.
+
+    Raises:
+        TargetError: It does not answer, or not to these credentials.
+    """
+    command = [str(find_kubectl()), "get", "--raw", "/version", f"--request-timeout={_PATIENCE_SECONDS}s"]
+    environment = {**os.environ, "KUBECONFIG": str(target.kubeconfig)}
+    try:
+        done = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=4 * _PATIENCE_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        said = "no answer in time"
+    else:
+        if done.returncode == 0:
+            return
+        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
+    raise TargetError(
+        f"no cluster answers to KUBECONFIG={target.kubeconfig}: {said}. Remedy: start it, or correct "
+        "`server` and credentials in that file (a copy of k3s.yaml names 127.0.0.1)."
+    )
 
 
 def _of_overlay(kubeconfig: Path, name: str) -> Target:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from observer_contracts.model import Check
-from observer_contracts.rules import cluster as clusters
 from observer_contracts.rules import (
+    broker,
     database,
+    database_server,
     network,
     path,
+    placement,
     probe,
+    rights,
     same_contract,
     sealed_secret,
     secret,
@@ -19,6 +22,7 @@ from observer_contracts.rules import (
     volume,
     writer,
 )
+from observer_contracts.rules import cluster as clusters
 from observer_contracts.rules import environment as environments
 from observer_contracts.rules.live import cluster, data, drift, workload
 from observer_contracts.rules.live import environment as live_environment
@@ -39,6 +43,7 @@ LIVE_CHECKS: Mapping[str, Check] = {
     "STO-001": cluster.volumes_are_provided,
     "RND-003": drift.runs_as_rendered,
     "WRK-001": workload.workloads_run,
+    "WRK-003": on_the_cluster(placement.time_to_stop, *ENVIRONMENT),
     "POD-001": workload.pods_are_ready,
     "POD-002": workload.no_warnings,
     "PATH-001": on_the_cluster(path.mounted, *WORKLOADS),
@@ -51,11 +56,13 @@ LIVE_CHECKS: Mapping[str, Check] = {
     "ENV-005": on_the_cluster(environments.values_accepted, *ENVIRONMENT),
     "ENV-006": on_the_cluster(environments.pod_identity, *WORKLOADS),
     "ENV-007": on_the_cluster(environments.names_declared, *ENVIRONMENT),
+    "ENV-009": on_the_cluster(broker.declared_environment, *ENVIRONMENT),
     "DB-001": both(
         on_the_cluster(database.host_is_the_service, *ENVIRONMENT, "Service"), live_service.database_behind
     ),
     "DB-002": on_the_cluster(database.port_chain, *ENVIRONMENT, "Service"),
     "DB-003": on_the_cluster(database.name_is_the_servers, *ENVIRONMENT),
+    "DB-005": on_the_cluster(database_server.server_makes_what_programs_use, *ENVIRONMENT, "ServiceAccount"),
     "SEC-001": on_the_cluster(secret.references_resolve, *ENVIRONMENT),
     "SEC-002": on_the_cluster(secret.keys_complete, *ENVIRONMENT),
     "SEC-004": on_the_cluster(secret.none_unused, *_SEALED, sealed=True),
@@ -86,6 +93,7 @@ LIVE_CHECKS: Mapping[str, Check] = {
     "SVC-003": on_the_cluster(service.inside_only, "Service"),
     "SVC-004": on_the_cluster(service.no_service_links, *_SERVICES),
     "SVC-005": on_the_cluster(service.http_chain, *ENVIRONMENT, "Service"),
+    "SVC-006": on_the_cluster(service.operators_see_every_pod, *_SERVICES),
     "PRB-001": both(on_the_cluster(probe.probes_present, *WORKLOADS), live_probe.health_answers),
     "PRB-002": both(on_the_cluster(probe.readiness_is_its_own, *WORKLOADS), live_probe.readiness_answers),
     "PRB-003": on_the_cluster(probe.slow_start_covered, *WORKLOADS),
@@ -94,9 +102,8 @@ LIVE_CHECKS: Mapping[str, Check] = {
     "NET-001": on_the_cluster(network.policies_fit, *WORKLOADS, "NetworkPolicy"),
     "RES-001": on_the_cluster(clusters.resources_bounded, *WORKLOADS),
     "IMG-001": both(on_the_cluster(clusters.images_fixed, *WORKLOADS), workload.image_runs),
-    "RBAC-001": on_the_cluster(
-        clusters.rights_are_narrow, *WORKLOADS, "Role", "RoleBinding", "ServiceAccount"
-    ),
+    "RBAC-001": on_the_cluster(rights.rights_are_narrow, *WORKLOADS, "Role", "RoleBinding", "ServiceAccount"),
+    "RBAC-002": on_the_cluster(rights.launcher_may_start_runs, "Role", "RoleBinding", "ServiceAccount"),
     "PDB-001": on_the_cluster(clusters.drains_are_possible, *WORKLOADS, "PodDisruptionBudget"),
     "DAT-001": data.data_are_recent,
     "DAT-002": data.data_survive,

@@ -12,11 +12,13 @@ from renderings import render
 
 from observer_contracts.catalogue import BY_ID
 from observer_contracts.declaration.build import declare
+from observer_contracts.declaration.parameters import Parameters
 from observer_contracts.engine import Verification, verify
 from observer_contracts.evidence.manifests import read_manifests
 from observer_contracts.helm.charts import load_tables
 from observer_contracts.helm.values import read_values
 from observer_contracts.model import Result, Status
+from observer_core.settings.brokers import KisEnvironment
 
 ROOT = Path(__file__).resolve().parents[3]
 SYSTEM, CODE, DEVELOPMENT, STAGING = (
@@ -28,9 +30,12 @@ SIDECAR = ROOT / "deploy/components/collector-sidecar/dagster-values.yaml"
 IMAGE: dict[str, str] = yaml.safe_load(SYSTEM.read_text())["dagsterWebserver"]["image"]
 
 
-def judged(*files: Path) -> list[Result]:
+PAPER = Parameters(broker_environment=KisEnvironment.PAPER)
+
+
+def judged(*files: Path, chosen: Parameters | None = None) -> list[Result]:
     values = read_values([str(file) for file in files])
-    return verify(Verification(declare(), values=values))
+    return verify(Verification(declare(chosen), values=values))
 
 
 def broken(results: list[Result]) -> list[Result]:
@@ -43,17 +48,19 @@ def broken(results: list[Result]) -> list[Result]:
     ids=lambda files: files[-1].stem,
 )
 def test_the_repositorys_values_are_clean(files: tuple[Path, ...]) -> None:
-    results = judged(*files)
+    """Those of the deployments with paper trading as these declare themselves (their contracts.yaml)."""
+    results = judged(*files, chosen=PAPER if files[-1] in (DEVELOPMENT, STAGING) else None)
     wrong = [(result.rule.id, result.finding.observed) for result in broken(results)]
     assert wrong == []
     assert all(result.status is Status.PASS for result in results)
 
 
 def test_every_rule_about_values_answers() -> None:
-    """Those about the charts, and the one about the node, which speaks of runs and code location too."""
+    """Those about the charts, and those about pods, wherever these are described."""
     rules = {name for name in BY_ID if name.startswith("HLM-")}
-    assert {result.rule.id for result in judged(SYSTEM, CODE)} == rules | {"VOL-009"}
-    assert len(rules) == 11
+    of_pods = {"CTX-003", "RBAC-002", "RES-001", "SEC-005", "VOL-009"}
+    assert {result.rule.id for result in judged(SYSTEM, CODE)} == rules | of_pods
+    assert len(rules) == 12
 
 
 def test_every_type_of_the_key_table_is_known() -> None:
@@ -362,6 +369,119 @@ _SPOILED = {
     ),
     "too many runs": ("maxConcurrentRuns: 2", "maxConcurrentRuns: 10", "HLM-011", "`10`", ""),
     "telemetry": ("telemetry:\n  enabled: false", "telemetry:\n  enabled: true", "HLM-011", "`True`", ""),
+    "runs without the daemon": (
+        "dagsterDaemon:\n  enabled: true",
+        "dagsterDaemon:\n  enabled: false",
+        "HLM-005",
+        "no run ever starts",
+        "dagsterDaemon.enabled: true",
+    ),
+    "the chart's example": (
+        "  enableSubchart: false",
+        "  enableSubchart: true",
+        "HLM-005",
+        "the chart's example",
+        "enableSubchart: false",
+    ),
+    "runs that stay for ever": (
+        "        jobSpecConfig:\n",
+        "        jobMetadata:\n",
+        "HLM-011",
+        "nothing",
+        "",
+    ),
+    "two runs of one day": (
+        "      - key: dagster/partition\n        limit: 1",
+        "      - key: dagster/partition\n        limit: 2",
+        "HLM-011",
+        "'limit': 2",
+        "",
+    ),
+    "five runs that ask the broker": ("    defaultLimit: 1", "    defaultLimit: 5", "HLM-011", "`5`", ""),
+    "no page that only shows": (
+        "  enableReadOnly: true",
+        "  enableReadOnly: false",
+        "HLM-009",
+        "everybody who looks",
+        "paper trading",
+    ),
+    "every key for the webserver": (
+        "  dbPoolMaxOverflow: 5",
+        "  dbPoolMaxOverflow: 5\n  envSecrets: [{name: observer-secrets}]",
+        "HLM-009",
+        "the broker's keys",
+        "secretKeyRef",
+    ),
+    "runs in another namespace": (
+        "      loadInclusterConfig: true",
+        "      loadInclusterConfig: true\n      jobNamespace: dagster",
+        "HLM-010",
+        "`dagster`",
+        "",
+    ),
+    "a folder of the data volume for runs": (
+        "          mountPath: /opt/platform/runtime/observer/data\n",
+        "          mountPath: /opt/platform/runtime/observer/data\n          subPath: x\n",
+        "HLM-010",
+        "only the folder `x`",
+        "",
+    ),
+    "data that runs may not write": (
+        "          mountPath: /opt/platform/runtime/observer/data\n",
+        "          mountPath: /opt/platform/runtime/observer/data\n          readOnly: true\n",
+        "HLM-010",
+        "mounted read-only",
+        "",
+    ),
+    "a run that does not know its name": (
+        "                  fieldPath: metadata.name\n",
+        "                  fieldPath: metadata.uid\n",
+        "HLM-010",
+        "another value or none",
+        "",
+    ),
+    "a run in another time zone": (
+        "            - name: TZ\n              value: Asia/Seoul",
+        "            - name: TZ\n              value: UTC",
+        "HLM-010",
+        "another value or none",
+        "",
+    ),
+    "runs without a temporary folder": (
+        "          mountPath: /tmp\n",
+        "          mountPath: /var/tmp\n",
+        "CTX-003",
+        "nothing is mounted there",
+        "emptyDir",
+    ),
+    "a webserver without a temporary folder": (
+        "      mountPath: /tmp\n",
+        "      mountPath: /var/tmp\n",
+        "CTX-003",
+        "nothing is mounted there",
+        "emptyDir",
+    ),
+    "runs without a memory limit": (
+        '        limits: {cpu: "2", memory: 1536Mi, ephemeral-storage: 1536Mi}',
+        '        limits: {cpu: "2"}',
+        "RES-001",
+        "missing: limits.memory",
+        "memory limit",
+    ),
+    "another registry Secret": (
+        "  - name: ghcr-secret",
+        "  - name: ghcr",
+        "SEC-005",
+        "`ghcr`",
+        "imagePullSecrets",
+    ),
+    "the account without rights": (
+        "  create: false\n  name: dagster\n",
+        "  create: false\n  name: default\n",
+        "RBAC-002",
+        "`default`",
+        "Name dagster",
+    ),
     "not YAML": ("telemetry:\n", "telemetry: [\n", "HLM-001", "", ""),
     "a key twice": (
         "\ntelemetry:",
@@ -442,6 +562,63 @@ _CODE_SPOILED = {
         "HLM-006",
         "dagster-postgresql-secret",
         "",
+    ),
+    "another port than the policies open": (
+        "    port: 3030",
+        "    port: 3031",
+        "HLM-012",
+        "`3031`",
+        "workspace",
+    ),
+    "another module": (
+        "[-m, observer_pipeline.definitions, -a, defs]",
+        "[-m, observer_pipeline.defs, -a, defs]",
+        "HLM-012",
+        "`-m observer_pipeline.defs -a defs`",
+        "",
+    ),
+    "the code location's account in every run": (
+        "    includeConfigInLaunchedRuns:\n      enabled: false",
+        "    includeConfigInLaunchedRuns:\n      enabled: true",
+        "HLM-012",
+        "`True`",
+        "",
+    ),
+    "another claim": (
+        "          claimName: observer-data-pvc",
+        "          claimName: observer-data",
+        "HLM-012",
+        "the claim `observer-data`",
+        "",
+    ),
+    "a mount of the code location gone": (
+        "      - name: observer-data\n        mountPath: /opt/platform/runtime/observer/data\n"
+        "        readOnly: true\n",
+        "",
+        "HLM-012",
+        "nothing is mounted there",
+        "",
+    ),
+    "no configuration for the code location": (
+        "    envConfigMaps:\n      - name: observer-environment\n",
+        "",
+        "HLM-012",
+        "nothing",
+        "",
+    ),
+    "every key for the code location": (
+        "    envConfigMaps:",
+        "    envSecrets: [{name: observer-secrets}]\n    envConfigMaps:",
+        "HLM-009",
+        "the broker's keys",
+        "secretKeyRef",
+    ),
+    "the code location with the launcher's rights": (
+        "  name: dagster-runs",
+        "  name: dagster",
+        "RBAC-002",
+        "`dagster`",
+        "Name dagster-runs",
     ),
     "a root that can be written": (
         "readOnlyRootFilesystem: true",

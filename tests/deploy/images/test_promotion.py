@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -69,6 +70,25 @@ def test_a_promotion_changes_every_tag_of_its_deployment_and_no_other(
     tag = _another_tag(str(before))
     assert tools["promote"].main([overlay, tag]) == 0
     assert _tags(tmp_path, deployments) == before | {overlay: {tag}}
+
+
+def test_production_gets_what_staging_has(
+    tools: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """As the workflow asks: until staging's promotion is there, it is refused and nothing is written."""
+    _copy(tmp_path)
+    monkeypatch.setattr(tools["promote"], "ROOT", tmp_path)
+    overlay = tmp_path / "deploy/overlays/production/kustomization.yaml"
+    before = overlay.read_text()
+    tag = _another_tag(before)
+    with pytest.raises(SystemExit) as refused:
+        tools["promote"].main(["production", tag, "--after-staging"])
+    assert refused.value.code == 2
+    assert f"staging does not have {tag}" in capsys.readouterr().err
+    assert overlay.read_text() == before
+    assert tools["promote"].main(["staging", tag, "--after-staging"]) == 0
+    assert tools["promote"].main(["production", tag, "--after-staging"]) == 0
+    assert overlay.read_text() != before
 
 
 def _copy(folder: Path) -> None:

@@ -28,6 +28,17 @@ def steps(job: dict[str, Any]) -> list[dict[str, Any]]:
     return job.get("steps", [])
 
 
+def promotion() -> dict[Any, Any]:
+    """The workflow that proposes a tag; YAML 1.1 reads its key `on` as a truth value."""
+    return read(ROOT / ".github/workflows/promote.yml")
+
+
+def proposing() -> dict[str, Any]:
+    """Its one job."""
+    [job] = promotion()["jobs"].values()
+    return job
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_pinned_by_commit(path: Path) -> None:
     """A tag of somebody else can be moved; a commit cannot."""
@@ -46,10 +57,12 @@ def test_rights_are_the_least(path: Path) -> None:
         name: sorted(right for right, level in job.get("permissions", {}).items() if level == "write")
         for name, job in workflow["jobs"].items()
     }
-    expected = {"publish": ["packages"], "promote": ["actions", "contents", "pull-requests"]}
-    assert {name: rights for name, rights in writing.items() if rights} == (
-        expected if path.name == "images.yml" else {}
-    )
+    proposing = ["actions", "contents", "pull-requests"]
+    expected = {
+        "images.yml": {"publish": ["packages"], "staging": proposing},
+        "promote.yml": {"propose": proposing},
+    }
+    assert {name: rights for name, rights in writing.items() if rights} == expected.get(path.name, {})
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -61,12 +74,12 @@ def test_no_step_hides_its_failure_or_runs_what_a_title_says(path: Path) -> None
             assert "continue-on-error" not in step
             script = step.get("run", "")
             assert "||" not in script
-            assert not re.search(r"\$\{\{\s*(github|secrets|needs|steps)\.", script), script
+            assert not re.search(r"\$\{\{\s*(github|secrets|needs|steps|inputs|matrix)\.", script), script
 
 
 def test_an_image_is_tagged_after_the_tests_and_after_it_ran(images: dict[str, Any]) -> None:
-    """I-11: gate, build, exercise, publish, promote, in this order, on both architectures."""
-    assert [images[name].get("needs") for name in ("build", "publish", "promote")] == [
+    """I-11: gate, build, exercise, publish, propose, in this order, on both architectures."""
+    assert [images[name].get("needs") for name in ("build", "publish", "staging")] == [
         "test",
         "build",
         "publish",
@@ -83,12 +96,39 @@ def test_an_image_is_tagged_after_the_tests_and_after_it_ran(images: dict[str, A
     assert not any("push" in script for script in scripts)
 
 
-def test_nothing_is_promoted_before_the_window_was_asked(images: dict[str, Any]) -> None:
-    """I-21: the check comes before the overlay is touched."""
-    scripts = [step.get("run", "") for step in steps(images["promote"])]
+def test_an_image_goes_to_staging_and_a_person_takes_it_to_production(images: dict[str, Any]) -> None:
+    """A trading day lies between the two: no workflow proposes production by itself."""
+    assert images["staging"]["uses"] == "./.github/workflows/promote.yml"
+    tag = "${{ needs.publish.outputs.tag }}"
+    assert images["staging"]["with"] == {"overlay": "staging", "tag": tag}
+    by_hand = promotion()[True]["workflow_dispatch"]["inputs"]
+    assert by_hand["overlay"]["default"] == "production"
+    assert by_hand["overlay"]["options"] == ["production", "staging"]
+    assert by_hand["tag"]["required"] is True
+    assert set(promotion()[True]) == {"workflow_call", "workflow_dispatch"}
+    callers = [
+        (path.name, name, job["with"]["overlay"])
+        for path in WORKFLOWS
+        for name, job in read(path)["jobs"].items()
+        if "promote.yml" in job.get("uses", "")
+    ]
+    assert callers == [("images.yml", "staging", "staging")]
+    [script] = [step["run"] for step in steps(proposing()) if "tools/promote.py" in step.get("run", "")]
+    assert script.endswith('"$OVERLAY" "$TAG" --after-staging')
+
+
+def test_a_caller_gives_the_rights_that_the_called_asks_for(images: dict[str, Any]) -> None:
+    """GitHub refuses a called job that wants more than its caller has."""
+    assert images["staging"]["permissions"] == proposing()["permissions"]
+
+
+def test_nothing_is_promoted_before_the_window_was_asked() -> None:
+    """I-21: the check comes before the overlay is touched, whichever it is."""
+    scripts = [step.get("run", "") for step in steps(proposing())]
     asked = next(n for n, script in enumerate(scripts) if "tools/deployment_window.py" in script)
     changed = next(n for n, script in enumerate(scripts) if "tools/promote.py" in script)
     assert asked < changed
+    assert not any("if" in step for step in steps(proposing()))
 
 
 def test_what_sets_up_has_the_python_that_it_needs() -> None:
@@ -145,12 +185,12 @@ def test_the_merge_of_a_promotion_builds_nothing() -> None:
         assert any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored), name
 
 
-def test_the_pull_request_of_a_promotion_is_tested(images: dict[str, Any]) -> None:
+def test_the_pull_request_of_a_promotion_is_tested() -> None:
     """GITHUB_TOKEN starts no workflow by opening one: the gate is started by name, where the branch is."""
     assert "workflow_dispatch" in read(ROOT / ".github/workflows/test.yml")[True]
-    (script,) = [step["run"] for step in steps(images["promote"]) if "gh pr create" in step.get("run", "")]
-    assert 'gh workflow run test.yml --ref "promote-$TAG"' in script.partition("gh pr create")[2]
-    assert images["promote"]["permissions"]["actions"] == "write"
+    (script,) = [step["run"] for step in steps(proposing()) if "gh pr create" in step.get("run", "")]
+    assert 'gh workflow run test.yml --ref "promote-$OVERLAY-$TAG"' in script.partition("gh pr create")[2]
+    assert proposing()["permissions"]["actions"] == "write"
 
 
 def test_every_file_and_target_that_a_workflow_names_is_there() -> None:

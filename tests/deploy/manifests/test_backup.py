@@ -116,10 +116,20 @@ def test_without_a_target_the_contracts_warn(overlay: str, chosen: Copy) -> None
     assert _of_backup(_judged(chosen(overlay))) == {Status.WARN}
 
 
-@pytest.mark.parametrize(("count", "status"), [(0, Status.WARN), (1, Status.FAIL), (2, Status.PASS)])
+@pytest.mark.parametrize(("count", "status"), [(0, Status.FAIL), (1, Status.FAIL), (2, Status.PASS)])
 def test_a_bucket_needs_both_keys(count: int, status: Status, chosen: Copy) -> None:
-    """None may be a Secret that is made by hand; one alone opens nothing."""
+    """One alone opens nothing, and none nothing either where the Secret is among the manifests."""
     assert _of_backup(_judged(chosen("production", BUCKET, keys=KEYS[:count]))) == {status}
+
+
+def test_the_keys_of_a_secret_made_by_hand_cannot_be_seen(chosen: Copy) -> None:
+    """It may have both: that is said, and no fault."""
+    place = chosen("production", BUCKET)
+    base = place.parents[1] / "base/kustomization.yaml"
+    lines = base.read_text().splitlines()
+    [sealed] = [line for line in lines if "secrets/observer-secrets.yaml" in line]
+    base.write_text("\n".join(line for line in lines if line != sealed))
+    assert _of_backup(_judged(place)) == {Status.WARN}
 
 
 def test_a_volume_needs_its_claim_and_its_mount(chosen: Copy) -> None:

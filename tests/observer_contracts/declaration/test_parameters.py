@@ -8,12 +8,15 @@ import pytest
 from observer_contracts.declaration.facts import Exemption, Producer
 from observer_contracts.declaration.parameters import Parameters, read_parameters
 from observer_core.errors import ConfigurationError
+from observer_core.settings.brokers import KisEnvironment
 
 GOOD = """\
 format: 1
 namespace: observer-staging
 secret: creds
 secret_producer: manual
+broker_environment: paper
+node_memory_gib: 8
 external_secrets: [vault-made]
 exemptions:
   - {rule: VOL-001, object: "Deployment/*", owner: ops, reason: phase 0, expires: 2026-12-31}
@@ -33,6 +36,8 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         namespace="observer-staging",
         secret="creds",
         secret_producer=Producer.MANUAL,
+        broker_environment=KisEnvironment.PAPER,
+        node_memory_gib=8,
         external_secrets=("vault-made",),
         exemptions=(Exemption("VOL-001", "Deployment/*", "ops", "phase 0", date(2026, 12, 31)),),
     )
@@ -53,6 +58,10 @@ def test_the_tracked_file_is_valid() -> None:
         ("namespace: Bad_Name\n", 1, "namespace"),
         ("secret: ''\n", 1, "secret"),
         ("secret_producer: magic\n", 1, "secret_producer"),
+        ("broker_environment: demo\n", 1, "broker_environment"),
+        ("node_memory_gib: 8Gi\n", 1, "node_memory_gib"),
+        ("node_memory_gib: 0\n", 1, "node_memory_gib"),
+        ("node_memory_gib: true\n", 1, "node_memory_gib"),
         ("external_secrets: x\n", 1, "external_secrets"),
         ("exemptions: {a: b}\n", 1, "exemptions"),
         ("exemptions: [x]\n", 1, "exemptions"),

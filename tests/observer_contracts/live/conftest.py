@@ -28,16 +28,17 @@ ROOT = Path(__file__).resolve().parents[3]
 MOUNTS = "/opt/platform/runtime/observer"
 Documents = list[dict[str, Any]]
 
+# The role has as many letters as the declared one, and stands in no manifest.
 VALUES = {
-    "DB_USER": "observer-role",
+    "DB_USER": "obs-role",
     "DB_PASSWORD": "pw-0a3b9c1d",
-    "POSTGRES_USER": "observer-role",
+    "POSTGRES_USER": "obs-role",
     "POSTGRES_PASSWORD": "pw-0a3b9c1d",
     "POSTGRES_DB": "observer",
     "PGHOST": "postgres",
     "PGPORT": "5432",
     "PGDATABASE": "observer",
-    "PGUSER": "observer-role",
+    "PGUSER": "obs-role",
     "PGPASSWORD": "pw-0a3b9c1d",
     "KIS_APP_KEY": "PSabcdefghijklmnopqrstuvwxyz01234567",
     "KIS_APP_SECRET": "q7Zs" * 45,

@@ -64,6 +64,11 @@ def _config_label(cluster: Cluster) -> str:
     return f"ConfigMap/{_config_map(cluster)['metadata']['name']}"
 
 
+def _pod_of(cluster: Cluster, kind: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = cluster.of(kind, name)["spec"]["template"]["spec"]
+    return found
+
+
 def _volume_of(cluster: Cluster, claim: str) -> dict[str, Any]:
     return cluster.of("PersistentVolume", cluster.of("PersistentVolumeClaim", claim)["spec"]["volumeName"])
 
@@ -187,6 +192,24 @@ FAULTS: dict[str, tuple[Change, Objects]] = {
         {"VOL-002": {CLAIM}},
     ),
     "volume on a node that is gone": (lambda c, _: _elsewhere(c), {"VOL-002": {CLAIM}}),
+    "no time to seal": (
+        lambda c, _: _pod_of(c, "Deployment", "observer").update(terminationGracePeriodSeconds=5),
+        {"WRK-003": {COLLECTOR}},
+    ),
+    "a role that the server does not make": (
+        lambda c, _: _pod_of(c, "StatefulSet", "postgres")["containers"][0]["env"][0].update(
+            {"name": "POSTGRES_USER", "value": "postgres", "valueFrom": None}
+        ),
+        {"DB-005": {DATABASE}},
+    ),
+    "a Service of ready pods only": (
+        lambda c, _: c.of("Service", "observer-operators")["spec"].pop("publishNotReadyAddresses"),
+        {"SVC-006": {"Service/observer-operators"}},
+    ),
+    "a launcher without its right": (
+        lambda c, _: c.of("Role", "dagster")["rules"][0]["verbs"].remove("create"),
+        {"RBAC-002": {"ServiceAccount/dagster"}},
+    ),
     "no room on the node": (lambda c, _: setattr(c, "free_gib", 30.0), {"VOL-008": {NODE}}),
     "disk almost full": (lambda c, _: setattr(c, "free_gib", 2.0), {"VOL-008": {NODE}}),
     "Secret missing": (
@@ -307,6 +330,10 @@ def test_a_fault_is_found_by_its_rule(look: Any, cluster: Cluster, collectors: A
 
 # The same for faults whose objects are named by the cluster.
 NAMED: dict[str, tuple[Change, Callable[[Cluster], Objects]]] = {
+    "paper trading in production": (
+        lambda c, _: _config_map(c)["data"].update(KIS_ENVIRONMENT="paper"),
+        lambda c: {"ENV-009": {_config_label(c)}},
+    ),
     "another data folder": (
         lambda c, _: _config_map(c)["data"].update(OBSERVER_DATA_DIR="/app/data"),
         lambda c: {"PATH-002": {_config_label(c)}},

@@ -1,6 +1,7 @@
 """`observer secrets` as a person runs it: what it writes can be opened, and nothing it says is secret."""
 
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -181,6 +182,69 @@ def test_an_overlay_of_another_namespace_is_refused(
     assert run(*words, "--config", str(config)).returncode == 0
     blob = yaml.safe_load(output.read_text())["spec"]["encryptedData"]["KIS_HTS_ID"]
     assert controller.unseal(blob, "observer-staging/observer-secrets") == "trader01"
+
+
+@pytest.fixture
+def deployments(tmp_path: Path) -> Path:
+    """The repository's base and overlays, to be written into."""
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    return tmp_path / "deploy"
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["over the file", "in its place"])
+@pytest.mark.parametrize(
+    ("overlay", "file", "owner"),
+    [
+        ("staging", "base", "observer-prod"),
+        ("local-k3s", "base", "observer-prod"),
+        ("staging", "overlays/local-k3s", "observer-local"),
+        ("production", "overlays/staging", "observer-staging"),
+    ],
+)
+def test_another_deployments_file_is_refused_and_stays(
+    run: Run,
+    filled: Path,
+    deployments: Path,
+    controller: Any,
+    *,
+    overlay: str,
+    file: str,
+    owner: str,
+    there: bool,
+) -> None:
+    """Also where the file is in a base that sets no namespace, and where it was taken away before."""
+    output = deployments / file / "secrets/observer-secrets.yaml"
+    before = output.read_text()
+    if not there:
+        output.unlink()
+    config = deployments / "overlays" / overlay / "contracts.yaml"
+    words = ["seal", "--cert", str(controller.certificate), "--values", str(filled), "--output", str(output)]
+    done = run(*words, *(["--config", str(config)] if config.exists() else []))
+    assert done.returncode != 0
+    assert owner in done.stderr
+    assert "--config" in done.stderr
+    assert output.exists() is there
+    assert not there or output.read_text() == before
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["over the file", "in its place"])
+@pytest.mark.parametrize(
+    ("overlay", "file"),
+    [("production", "base"), ("staging", "overlays/staging"), ("local-k3s", "overlays/local-k3s")],
+)
+def test_the_deployments_own_file_is_written(
+    run: Run, filled: Path, deployments: Path, controller: Any, *, overlay: str, file: str, there: bool
+) -> None:
+    """Production's lies in the base, which the other overlays include and take it away from."""
+    output = deployments / file / "secrets/observer-secrets.yaml"
+    before = output.read_text()
+    if not there:
+        output.unlink()
+    config = deployments / "overlays" / overlay / "contracts.yaml"
+    words = ["seal", "--cert", str(controller.certificate), "--values", str(filled), "--output", str(output)]
+    done = run(*words, *(["--config", str(config)] if config.exists() else []))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert output.read_text() != before
 
 
 # Stands in for kubeseal, which has no package here: it writes down how it was called and hands over to our
