@@ -39,6 +39,8 @@ from observer_core.warehouse.expiry import HeldDay, held_days
 from observer_core.warehouse.tables import WarehouseTable
 
 LAKE_TABLES = (*JOURNAL_TABLES, Table.BARS_1M)
+# Small, and no journal brings them back: they tell what a day was whose trades have gone.
+_KEPT_TABLES = tuple(table for table in Table if table not in LAKE_TABLES)
 EXPIRING = {
     Subject.SCALP_TRADES: WarehouseTable.SCALP_TRADES,
     Subject.SWING_SNAPSHOTS: WarehouseTable.SWING_SNAPSHOTS,
@@ -66,7 +68,7 @@ class Node:
 
 def look(node: Node) -> tuple[Plan, tuple[str, ...]]:
     """Returns what goes and what stays, and what could not be looked at."""
-    holdings = [*_journal(node), *_lake(node), *_logs(node)]
+    holdings = [*_journal(node), *_lake(node), *_kept_tables(node.paths), *_logs(node)]
     problems: list[str] = []
     try:
         holdings += _warehouse(node)
@@ -117,6 +119,13 @@ def _lake(node: Node) -> Iterator[Holding]:
         size = sum(_size(node.paths.lake_day(table, day).parent) for table in LAKE_TABLES)
         due = due_after_days(day, node.policy.lake_days)
         yield _holding(node, Subject.LAKE, day, size=size, due=due, obstacles=lake_obstacles)
+
+
+def _kept_tables(paths: Paths) -> Iterator[Holding]:
+    for table in _KEPT_TABLES:
+        size = _size(paths.lake_table(table)) + _size(paths.lake_open_table(table))
+        if size:
+            yield Holding(Subject.KEPT_TABLES, table.value, size, due=None)
 
 
 def _holding(

@@ -20,6 +20,7 @@ class Subject(StrEnum):
 
     JOURNAL = "journal"
     LAKE = "lake"
+    KEPT_TABLES = "kept_tables"
     SCALP_TRADES = "scalp_trades"
     SWING_SNAPSHOTS = "swing_snapshots"
     LOG = "log"

@@ -15,7 +15,7 @@ from observer_core.market.calendar import MarketCalendar
 from observer_core.retention.holdings import due_after_sessions
 from observer_core.settings import RetentionSettings
 from observer_core.settings.paths import Paths
-from observer_core.warehouse import WAREHOUSE_TABLES, WarehouseTable, load_table, migrate
+from observer_core.warehouse import WAREHOUSE_TABLES, WarehouseTable, load_table, migrate, pending_loads
 
 
 def reload_warehouse(
@@ -37,18 +37,46 @@ def reload_warehouse(
         ConservationError: A file of the lake does not hold what it says.
     """
     migrate(engine)
+    return {
+        table: sum(load_table(engine, paths, table, day).rows_loaded for day in days)
+        for table, days in _kept_days(paths, policy, today).items()
+    }
+
+
+def lacking_days(
+    engine: Engine, paths: Paths, policy: RetentionSettings, today: date
+) -> list[tuple[WarehouseTable, date]]:
+    """Returns what `reload_warehouse` would load: days that PostgreSQL has not as the lake has them.
+
+    Each day that the policy keeps is counted, so that a dropped partition and removed rows are among them.
+
+    Args:
+        engine: The migrated database.
+        paths: The layout.
+        policy: How many days of trades and sweep rows PostgreSQL keeps.
+        today: The present day, Korean time.
+
+    Raises:
+        DatabaseUnavailableError: The server does not answer.
+        ConfigurationError: The database has not the versions of this program.
+        StorageError: A file of the lake is damaged.
+    """
+    kept = _kept_days(paths, policy, today).items()
+    return [pending for table, days in kept for pending in pending_loads(engine, paths, days, [table])]
+
+
+def _kept_days(paths: Paths, policy: RetentionSettings, today: date) -> dict[WarehouseTable, list[date]]:
+    """Returns the days of each table that the lake has and the policy keeps."""
     calendar = MarketCalendar()
     kept = {
         WarehouseTable.SCALP_TRADES: policy.trades_days,
         WarehouseTable.SWING_SNAPSHOTS: policy.swing_days,
     }
-    written = dict.fromkeys(WAREHOUSE_TABLES, 0)
-    for table in WAREHOUSE_TABLES:
-        for day in _days(paths, table):
-            sessions = kept.get(table)
-            if sessions is None or due_after_sessions(day, sessions, calendar) > today:
-                written[table] += load_table(engine, paths, table, day).rows_loaded
-    return written
+
+    def keeps(table: WarehouseTable, day: date) -> bool:
+        return table not in kept or due_after_sessions(day, kept[table], calendar) > today
+
+    return {table: [day for day in _days(paths, table) if keeps(table, day)] for table in WAREHOUSE_TABLES}
 
 
 def _days(paths: Paths, table: WarehouseTable) -> list[date]:

@@ -13,7 +13,7 @@ fraction of the work of writing CSV, and the server then parses no text.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -74,7 +74,7 @@ class _Uneven:
 _Column = _Even | _Uneven
 
 
-def encode(frames: Iterable[pl.DataFrame]) -> Iterator[bytes]:
+def encode(frames: Iterable[pl.DataFrame]) -> Generator[bytes, None, None]:
     """Yields rows as the content of one COPY in binary form: pieces of a few MB, each when it is asked for.
 
     Args:

@@ -7,7 +7,8 @@ is an error that tells why.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from datetime import date
 from typing import cast
 
@@ -69,9 +70,14 @@ def copy_rows(
         sql.Identifier(SCHEMA, partition_name(table, day)),
         sql.SQL(", ").join(map(sql.Identifier, columns)),
     )
-    content = _Pieces(one_ahead(binary_copy.encode(frame.select(columns) for frame in frames)))
-    with cast("Cursor", connection.connection.cursor()) as cursor:
-        _copy(cursor, statement, content, table)
+    encoded = binary_copy.encode(frame.select(columns) for frame in frames)
+    # Closed here: left to the collector of garbage, the one ahead might be ended within its own thread.
+    with (
+        closing(encoded),
+        closing(cast("Generator[bytes, None, None]", one_ahead(encoded))) as pieces,
+        cast("Cursor", connection.connection.cursor()) as cursor,
+    ):
+        _copy(cursor, statement, _Pieces(pieces), table)
         return cursor.rowcount
 
 
@@ -91,5 +97,6 @@ def _copy(cursor: Cursor, statement: sql.Composed, content: _Pieces, table: Ware
         raise ConservationError(
             f"Loading {table}: PostgreSQL refuses a row: {error.diag.message_primary} "
             f"{error.diag.message_detail or ''}",
-            remedy="The lake's file holds what its table cannot; compact the day anew.",
+            remedy="The lake's file holds what its table cannot: remove it and its receipt, and "
+            "compact_hours makes it anew from the journal.",
         ) from error

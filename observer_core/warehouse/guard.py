@@ -1,9 +1,10 @@
 """What a migration may not do unless an operator names it: remove tables, columns, rows, keys, narrow a type.
 
 Invariant: a statement that removes something is refused before it is sent; and whatever a version did, by SQL
-of any kind, the tables afterwards hold every column that they held before, of the same type or of a wider
-one, and two rows that their primary key refused before are refused still. All is looked at in the migration's
-own transaction, so that a refusal leaves everything as it was (incident I-25).
+of any kind, the tables and partitions afterwards are those of before, with every column that they had, of the
+same type or of a wider one; two rows that their primary key refused before are refused still; and no row was
+removed or changed but alembic's own. All is looked at in the migration's own transaction, so that a refusal
+leaves everything as it was (incident I-25).
 """
 
 from __future__ import annotations
@@ -22,8 +23,16 @@ Keys = Mapping[str, frozenset[str]]
 
 # A constraint holds no rows, and a key can be replaced only by removing it; which keys are there is looked at
 # afterwards. No column can have the name of that word, unless in quotes.
-_DESTRUCTIVE = re.compile(r"\b(DROP(?!\s+CONSTRAINT\b)|TRUNCATE|DELETE|DETACH)\b", re.IGNORECASE)
-_COMMENTS_AND_TEXTS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
+# COMMIT and ROLLBACK would take the transaction away in which everything is looked at.
+_DESTRUCTIVE = re.compile(
+    r"\b(DROP(?!\s+CONSTRAINT\b)|TRUNCATE|DELETE|DETACH|TYPE\b[^;]*\bUSING"
+    r"|(?<!\bON\s)COMMIT|ROLLBACK(?!\s+TO\b))\b",
+    re.IGNORECASE,
+)
+_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMENTS_AND_TEXTS = re.compile(rf"{_COMMENTS.pattern}|'(?:[^']|'')*'", re.DOTALL)
+# What stands in the texts of a program may be sent by it.
+_PROGRAM = re.compile(r"(^|;)\s*(DO|CREATE\s+(OR\s+REPLACE\s+)?(FUNCTION|PROCEDURE))\b", re.IGNORECASE)
 
 # Each value of the first has an equal one of the second.
 _WIDENINGS = frozenset(
@@ -54,7 +63,10 @@ _KEYS = """
 
 def is_destructive(statement: str) -> bool:
     """Returns whether a statement of SQL can remove tables, columns or rows."""
-    return _DESTRUCTIVE.search(_COMMENTS_AND_TEXTS.sub(" ", statement)) is not None
+    read = _COMMENTS.sub(" ", statement)
+    if not _PROGRAM.search(read):
+        read = _COMMENTS_AND_TEXTS.sub(" ", statement)
+    return _DESTRUCTIVE.search(read) is not None
 
 
 def shape_of(connection: Connection) -> Shape:
@@ -63,6 +75,11 @@ def shape_of(connection: Connection) -> Shape:
     for table, column, kind in connection.execute(text(_COLUMNS), {"schema": SCHEMA}):
         tables.setdefault(table, {})[column] = kind
     return tables
+
+
+def retyped(before: Shape, after: Shape) -> frozenset[str]:
+    """Returns the tables that have another column than before, or one of another type."""
+    return frozenset(table for table, columns in after.items() if columns != before.get(table))
 
 
 def keys_of(connection: Connection) -> Keys:

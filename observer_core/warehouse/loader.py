@@ -1,9 +1,9 @@
 """Loading a day of a table.
 
-Invariant: one transaction replaces the rows of the sources that are new or changed, and their entries
-in the ledger; before it commits, the rows that it found of the day and those that PostgreSQL says it wrote
-must together be as many as the sources say. So the warehouse holds a segment's rows once, or not at all,
-whatever was killed when.
+Invariant: one transaction replaces the rows of the sources that are new, changed or no longer there in full,
+and their entries in the ledger; before it commits, the rows that it found of the day and those that
+PostgreSQL says it wrote must together be as many as the sources say. So the warehouse holds a segment's rows
+once, or not at all, whatever was killed when, and what somebody removed comes back.
 
 A source is a journal segment, whose rows are replaced without touching those of others; of the tables
 whose rows belong to no single segment (bars, universe) it is the whole file of the day. Memory holds
@@ -13,7 +13,7 @@ some ten thousand rows, whatever the day's size.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,12 +27,16 @@ from observer_core.lake import parquet, readers
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.reference.universe import read_universe
 from observer_core.settings.paths import Paths
+from observer_core.warehouse.comparison import Difference, compare
 from observer_core.warehouse.connection import transaction
 from observer_core.warehouse.copying import copy_rows
 from observer_core.warehouse.ledger import Source, forget, read_ledger, write_ledger
 from observer_core.warehouse.migrate import require_current
 from observer_core.warehouse.partitions import ensure_partitions
-from observer_core.warehouse.tables import WAREHOUSE_TABLES, WarehouseTable, relation
+from observer_core.warehouse.tables import SCHEMA, WAREHOUSE_TABLES, WarehouseTable, relation
+
+# Of rows that no load wrote, so many sources are named.
+_MOST_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class LoadResult:
         loaded: Names of the sources whose rows were written.
         rows_loaded: Rows written.
         rows: Rows that the table now has of the day.
+        lost: Names of the sources that had been loaded and were not there in full any more; all of their
+            rows that the lake has are among those written.
     """
 
     table: WarehouseTable
@@ -52,24 +58,13 @@ class LoadResult:
     loaded: tuple[str, ...]
     rows_loaded: int
     rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Difference:
-    """What the lake has and the warehouse has not, and the other way round.
-
-    Attributes:
-        changed: Sources to load.
-        replaced: Names of sources whose rows have to go: they changed, or the lake no longer has them.
-    """
-
-    changed: Sequence[Source]
-    replaced: Collection[str]
+    lost: tuple[str, ...] = ()
 
 
 def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -> LoadResult:
     """Loads what the lake has of a day and the warehouse has not.
 
+    The day's rows are counted by source before, so that a dropped partition or removed rows are noticed.
     A day that the lake has nothing of is left as it is: retention may have taken its files.
 
     Args:
@@ -80,54 +75,66 @@ def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -
 
     Raises:
         DatabaseUnavailableError: The server does not answer; nothing was changed.
-        ConfigurationError: The database lacks a migration.
-        ConservationError: The rows counted are not those of the sources; nothing was changed.
+        ConfigurationError: The database has not the versions of this program, or a partition is missing that
+            this role cannot make.
+        ConservationError: There are rows that no load wrote, or the rows written are not those that the lake
+            names; nothing was changed.
     """
     sources = _sources(paths, table, day)
     with transaction(engine) as connection:
         require_current(connection)
         # One load of a day at a time: two would both find the segment missing.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{table}/{day}"))))
-        difference = _difference(connection, table, day, sources)
-        written = 0
-        if difference.changed or difference.replaced:
-            ensure_partitions(connection, [day])
-            _delete(connection, table, day, difference.replaced)
-        kept = _count(connection, table, day)
-        if difference.changed or difference.replaced:
-            names = frozenset(source.name for source in difference.changed)
+        held = _rows_by_source(connection, table, day, sources)
+        difference = compare(sources, read_ledger(connection, table, day), held)
+        _require_own(table, day, difference)
+        removed = written = 0
+        if difference.exists:
+            ensure_partitions(connection, [day], [table])
+            removed = _delete(connection, table, day, difference.replaced)
+            names = frozenset(source.name for source in difference.missing)
             written = copy_rows(connection, table, day, _rows(paths, table, day, names))
             forget(connection, table, day, difference.replaced)
-            write_ledger(connection, table, day, difference.changed)
-        rows = kept + written
-        expected = sum(source.rows for source in sources)
-        if sources and rows != expected:
-            raise ConservationError(
-                f"Loading {table} of {day}: {expected} rows expected, {rows} counted; nothing was loaded.",
-                remedy="Compact the day anew; if that does not help, compare the file with its receipt.",
-            )
-    return LoadResult(table, day, tuple(source.name for source in difference.changed), written, rows)
+            write_ledger(connection, table, day, difference.missing)
+        rows = sum(held.values()) - removed + written
+        _require_all(table, day, sources, rows)
+    loaded = tuple(source.name for source in difference.missing)
+    return LoadResult(table, day, loaded, written, rows, difference.lost)
 
 
-def pending_loads(engine: Engine, paths: Paths, days: Sequence[date]) -> list[tuple[WarehouseTable, date]]:
-    """Returns what `load_table` would change, for a catch-up after the database was away.
+def pending_loads(
+    engine: Engine,
+    paths: Paths,
+    days: Sequence[date],
+    tables: Collection[WarehouseTable] = WAREHOUSE_TABLES,
+) -> list[tuple[WarehouseTable, date]]:
+    """Returns what `load_table` would change or refuse, for a catch-up after the database was away.
+
+    Each day's rows are counted by source, as a load counts them: each million trades is a second of reading.
+    So ask about the days that may lack something, and not about all that there are before each run.
 
     Args:
         engine: The migrated database.
         paths: The layout.
         days: The trading days to look at.
+        tables: The tables to look at.
 
     Raises:
         DatabaseUnavailableError: The server does not answer.
-        ConfigurationError: The database lacks a migration.
+        ConfigurationError: The database has not the versions of this program.
     """
     found = []
     with transaction(engine) as connection:
+        # Entries and rows of the same instant: a load may commit in between.
+        connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         require_current(connection)
         for day in days:
-            for table in WAREHOUSE_TABLES:
-                difference = _difference(connection, table, day, _sources(paths, table, day))
-                if difference.changed or difference.replaced:
+            for table in tables:
+                sources = _sources(paths, table, day)
+                if not sources:
+                    continue
+                held = _rows_by_source(connection, table, day, sources)
+                if compare(sources, read_ledger(connection, table, day), held).exists:
                     found.append((table, day))
     return found
 
@@ -160,25 +167,55 @@ def _file_source(path: Path, name: str, rows: int) -> Source:
     return Source(str(name), hashlib.sha256(path.read_bytes()).hexdigest(), rows)
 
 
-def _difference(
+def _rows_by_source(
     connection: Connection, table: WarehouseTable, day: date, sources: Sequence[Source]
-) -> _Difference:
-    if not sources:
-        return _Difference((), ())
-    ledger = read_ledger(connection, table, day)
-    changed = [source for source in sources if ledger.get(source.name) != source]
-    gone = ledger.keys() - {source.name for source in sources}
-    return _Difference(changed, {*gone, *(s.name for s in changed if s.name in ledger)})
+) -> Mapping[str, int]:
+    """Returns how many rows of a day there are of each source."""
+    target = relation(table)
+    if table.is_whole:
+        # They have one file, or none.
+        return {sources[0].name if sources else "": _count(connection, table, day)}
+    segment = sa.func.coalesce(target.c.segment, "")
+    statement = sa.select(segment, sa.func.count()).where(target.c.trading_day == day).group_by(segment)
+    return dict(connection.execute(statement).tuples().all())
 
 
-def _delete(connection: Connection, table: WarehouseTable, day: date, names: Collection[str]) -> None:
-    """Removes the rows of sources that were loaded before."""
-    if not names:
+def _require_own(table: WarehouseTable, day: date, difference: Difference) -> None:
+    """Checks that there are no rows that no load wrote."""
+    if not difference.foreign:
         return
+    shown = [f"{rows} of {name or 'no source'} ({said})" for name, rows, said in difference.foreign]
+    more = ["..."] if len(shown) > _MOST_SHOWN else []
+    remove = f"DELETE FROM {SCHEMA}.{table} WHERE trading_day = '{day}'"  # noqa: S608 - shown, never sent
+    raise ConservationError(
+        f"Loading {table} of {day}: PostgreSQL holds more rows than were loaded (in brackets): "
+        f"{', '.join(shown[:_MOST_SHOWN] + more)}; nothing was changed.",
+        remedy="Find out who wrote them: members of observer_writer may. Then remove the day's rows, "
+        f"`{remove}`: the next load brings all that the lake has.",
+    )
+
+
+def _require_all(table: WarehouseTable, day: date, sources: Sequence[Source], rows: int) -> None:
+    expected = sum(source.rows for source in sources)
+    if sources and rows != expected:
+        raise ConservationError(
+            f"Loading {table} of {day}: the lake's files name {expected} rows, and with them the table would "
+            f"hold {rows}; nothing was loaded.",
+            remedy="Restore the day's files from the backup target, or remove them and their receipt: while "
+            "the journal still has the day, compact_hours makes them anew.",
+        )
+
+
+def _delete(connection: Connection, table: WarehouseTable, day: date, names: Collection[str]) -> int:
+    """Removes the rows of sources that were loaded before, and returns how many there were."""
+    if not names:
+        return 0
     target = relation(table)
     # Saying the day leaves all partitions alone but one: a row's trading day is its segment's.
     statement = sa.delete(target).where(target.c.trading_day == day)
-    connection.execute(statement if table.is_whole else statement.where(target.c.segment.in_(names)))
+    return connection.execute(
+        statement if table.is_whole else statement.where(target.c.segment.in_(names))
+    ).rowcount
 
 
 def _rows(paths: Paths, table: WarehouseTable, day: date, names: frozenset[str]) -> Iterator[pl.DataFrame]:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 from sqlalchemy.schema import CreateSchema
 
 from observer_core.errors import ConfigurationError
 from observer_core.warehouse.connection import transaction
-from observer_core.warehouse.guard import is_destructive, keys_of, losses, lost_keys, shape_of
+from observer_core.warehouse.guard import is_destructive, keys_of, losses, lost_keys, retyped, shape_of
 from observer_core.warehouse.roles import grant_access
-from observer_core.warehouse.tables import SCHEMA
+from observer_core.warehouse.rows import account_of, lost_rows
+from observer_core.warehouse.tables import SCHEMA, VERSION_TABLE
 
 VERSIONS = Path(__file__).with_name("migrations")
 
@@ -64,7 +65,7 @@ def migrate(
 
 @contextmanager
 def _harmless(connection: Connection, version: str, *, allowed: bool) -> Iterator[None]:
-    """Refuses a version that removes or narrows something, before or after the fact."""
+    """Refuses a version that removes, changes or narrows something, before or after the fact."""
 
     def refuse(_connection: Connection, _cursor: object, statement: str, *_others: object) -> None:
         if is_destructive(statement):
@@ -73,13 +74,18 @@ def _harmless(connection: Connection, version: str, *, allowed: bool) -> Iterato
     if allowed:
         yield
         return
-    shape, keys = shape_of(connection), keys_of(connection)
+    shape, keys, account = shape_of(connection), keys_of(connection), account_of(connection)
     event.listen(connection, "before_cursor_execute", refuse)
     try:
         yield
     finally:
         event.remove(connection, "before_cursor_execute", refuse)
-    lost = [*losses(shape, shape_of(connection)), *lost_keys(keys, keys_of(connection))]
+    new = shape_of(connection)
+    lost = [
+        *losses(shape, new),
+        *lost_keys(keys, keys_of(connection)),
+        *lost_rows(account, account_of(connection), retyped(shape, new)),
+    ]
     if lost:
         raise _refused(version, "; ".join(lost))
 
@@ -93,10 +99,10 @@ def _refused(version: str, what: str) -> ConfigurationError:
 
 
 def require_current(connection: Connection) -> None:
-    """Checks that the database has every version.
+    """Checks that the database has every version, and no other.
 
     Raises:
-        ConfigurationError: It lacks some; they are named (incident I-32).
+        ConfigurationError: It lacks some, or is newer than this program; they are named (incident I-32).
     """
     missing = _missing(connection, VERSIONS)
     if missing:
@@ -107,21 +113,43 @@ def require_current(connection: Connection) -> None:
 
 
 def pending_steps(engine: Engine) -> list[str]:
-    """Returns the versions that the database lacks, oldest first, without applying any."""
+    """Returns the versions that the database lacks, oldest first, without applying any.
+
+    Raises:
+        DatabaseUnavailableError: The server does not answer.
+        ConfigurationError: The database is newer than this program.
+    """
     with transaction(engine) as connection:
         return _missing(connection, VERSIONS)
 
 
 def _missing(connection: Connection, versions: Path) -> list[str]:
-    context = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
-    present = context.get_current_heads()
+    known, applied = _known(versions), _applied(connection)
+    strange = sorted(applied - set(known))
+    if strange:
+        raise ConfigurationError(
+            f"The database is newer than this program: schema {SCHEMA} is at version {', '.join(strange)}, "
+            f"and the last one known here is {known[-1]}. Nothing was changed.",
+            remedy="Promote the image that brought that version once more (docs/operations/upgrade.md), or "
+            "restore the dump that was made before it (docs/operations/restore.md).",
+        )
+    return list(known[max((known.index(version) + 1 for version in applied), default=0) :])
+
+
+def _applied(connection: Connection) -> set[str]:
+    """Returns the version that the database is at; empty where it has none."""
+    # Asked without alembic, which writes two lines to the log each time.
+    table = f"{SCHEMA}.{VERSION_TABLE}"
+    if connection.execute(text("SELECT to_regclass(:table)"), {"table": table}).scalar_one() is None:
+        return set()
+    return set(connection.execute(text(f"SELECT version_num FROM {table}")).scalars())  # noqa: S608 - our name
+
+
+@cache
+def _known(versions: Path) -> tuple[str, ...]:
+    """Returns the versions of a folder, oldest first."""
     script = ScriptDirectory.from_config(_configuration(versions))
-    missing = []
-    for revision in script.walk_revisions("base", "heads"):
-        if revision.revision in present:
-            break
-        missing.append(revision.revision)
-    return missing[::-1]
+    return tuple(revision.revision for revision in script.walk_revisions("base", "heads"))[::-1]
 
 
 def _configuration(versions: Path) -> Config:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 
-from psycopg2.errors import InsufficientPrivilege
+from psycopg2.errors import DuplicateTable, InsufficientPrivilege, InvalidObjectDefinition
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -26,22 +26,24 @@ def partition_name(table: WarehouseTable, day: date) -> str:
     return f"{table}_{day:%Y%m%d}"
 
 
-def ensure_partitions(connection: Connection, days: Iterable[date]) -> list[str]:
-    """Makes the partitions of trading days, of all tables.
+def ensure_partitions(
+    connection: Connection, days: Iterable[date], tables: Collection[WarehouseTable] = WAREHOUSE_TABLES
+) -> list[str]:
+    """Makes the partitions of trading days.
 
     Args:
         connection: A transaction on the migrated database.
         days: The trading days, those to come included.
+        tables: Of which tables.
 
     Returns:
         The names of those that were not there before.
 
     Raises:
-        ConfigurationError: One is missing, and the present role does not own the tables.
+        ConfigurationError: One is missing, and the present role does not own the tables, or something else
+            takes its place: a table of its name, or another partition of the day.
     """
-    wanted = {
-        partition_name(table, day): (table, day) for day in sorted(set(days)) for table in WAREHOUSE_TABLES
-    }
+    wanted = {partition_name(table, day): (table, day) for day in sorted(set(days)) for table in tables}
     if not _missing(connection, wanted):
         return []
     # Two transactions that make the same partition would both fail to find it.
@@ -55,18 +57,28 @@ def ensure_partitions(connection: Connection, days: Iterable[date]) -> list[str]
 def _make(connection: Connection, name: str, table: WarehouseTable, day: date) -> None:
     # Names and dates are ours: a table of the enum and an ISO date, nothing from outside.
     statement = (
-        f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} PARTITION OF {SCHEMA}.{table} "
+        f"CREATE TABLE {SCHEMA}.{name} PARTITION OF {SCHEMA}.{table} "
         f"FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
     )
     try:
         connection.execute(text(statement))
     except DBAPIError as error:
-        if not isinstance(error.orig, InsufficientPrivilege):
-            raise
-        raise ConfigurationError(
+        raise _not_made(name, table, error) from error
+
+
+def _not_made(name: str, table: WarehouseTable, error: DBAPIError) -> Exception:
+    if isinstance(error.orig, InsufficientPrivilege):
+        return ConfigurationError(
             f"The partition {name} is missing, and this role does not own the tables.",
             remedy="As their owner: `observer warehouse migrate` makes the partitions of the days to come.",
-        ) from error
+        )
+    if isinstance(error.orig, DuplicateTable | InvalidObjectDefinition):
+        return ConfigurationError(
+            f"The partition {name} cannot be made: {error.orig.diag.message_primary}.",
+            remedy=f"Somebody detached, moved or renamed it: attach it to {SCHEMA}.{table} again under its "
+            "name, or give it another name and detach it; the lake's rows are then loaded anew.",
+        )
+    return error
 
 
 def days_ahead(today: date) -> list[date]:
@@ -91,8 +103,12 @@ def missing_partitions(connection: Connection, days: Iterable[date]) -> list[str
 
 
 def _missing(connection: Connection, names: Collection[str]) -> list[str]:
+    """Returns the names of which no partition is there; a table that was detached is none."""
     found = connection.execute(
-        text("SELECT tablename FROM pg_tables WHERE schemaname = :schema AND tablename = ANY(:names)"),
+        text(
+            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) "
+            "AND relispartition AND relname = ANY(:names)"
+        ),
         {"schema": SCHEMA, "names": list(names)},
     )
     return sorted(set(names) - {row[0] for row in found})

@@ -1,7 +1,8 @@
 """From the lake's tables and the universe to PostgreSQL.
 
-Invariant: a load is one transaction for each table and takes only what the ledger does not name, so a rerun
-changes nothing, and an outage of the database is caught up by the next run.
+Invariant: a load is one transaction for each table and takes only what PostgreSQL lacks by its ledger and by
+its rows, so a rerun changes nothing, and an outage of the database is caught up by the next run. A table that
+cannot be loaded keeps no other one from it; the run fails at its end, and names each.
 """
 
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
@@ -11,6 +12,14 @@ from datetime import date
 
 import dagster as dg
 
+from observer_core.errors import (
+    ConfigurationError,
+    ConservationError,
+    DatabaseUnavailableError,
+    InputError,
+    ObserverError,
+    StorageError,
+)
 from observer_core.lake.columns import Column, ColumnType, TableSchema
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_pipeline import keys
@@ -105,25 +114,50 @@ def _load_universe(
 def _load(
     context: dg.AssetExecutionContext, deployment: Deployment, tables: Sequence[str]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Brings the schema up to date and loads what the ledger does not name."""
+    """Brings the schema up to date and loads what PostgreSQL lacks."""
     from observer_core import warehouse  # noqa: PLC0415 - loads polars and SQLAlchemy
 
     day: date = day_of(context.partition_key)
     engine = warehouse.connect(deployment.settings.database)
+    refused: list[ObserverError] = []
     with typed_failures():
         for version in warehouse.migrate(engine):
             context.log.info(f"The schema of the warehouse was brought to version {version}.")
         for table in tables:
             name = warehouse.WarehouseTable(table)
-            done = warehouse.load_table(engine, deployment.paths, name, day)
-            rows = warehouse.first_rows(engine, name, day, most=SAMPLE_ROWS)
+            try:
+                done = warehouse.load_table(engine, deployment.paths, name, day)
+                rows = warehouse.first_rows(engine, name, day, most=SAMPLE_ROWS)
+            except DatabaseUnavailableError:
+                raise
+            except ObserverError as error:
+                context.log.warning(f"{table} of {day} stays as it is: {error}")
+                refused.append(error)
+                continue
             context.log.info(f"{table}: {done.rows_loaded:,} rows loaded, {done.rows:,} of {day} in all.")
+            if done.lost:
+                context.log.warning(
+                    f"{table}: rows of {', '.join(done.lost)} were gone, and are loaded anew."
+                )
             yield dg.MaterializeResult(
                 asset_key=keys.warehouse(table),
                 metadata={
                     ROW_COUNT: dg.MetadataValue.int(done.rows),
                     "rows_loaded": dg.MetadataValue.int(done.rows_loaded),
                     "sources_loaded": dg.MetadataValue.int(len(done.loaded)),
+                    "sources_lost": dg.MetadataValue.int(len(done.lost)),
                     "sample": sample_records(rows),
                 },
             )
+        if refused:
+            raise _together(refused)
+
+
+def _together(errors: Sequence[ObserverError]) -> ObserverError:
+    """Returns one error that tells of all; whose fault it is, the first one says."""
+    if len(errors) == 1:
+        return errors[0]
+    kinds = (ConfigurationError, ConservationError, InputError, StorageError)
+    kind = next((kind for kind in kinds if isinstance(errors[0], kind)), ObserverError)
+    remedies = dict.fromkeys(error.remedy for error in errors if error.remedy)
+    return kind(" ".join(error.message for error in errors), remedy=" ".join(remedies))

@@ -8,6 +8,7 @@ import zlib
 import dagster as dg
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from dagster._core.errors import DagsterUnknownPartitionError
 
 from observer_core.errors import (
@@ -18,6 +19,8 @@ from observer_core.errors import (
     NetworkError,
     StorageError,
 )
+from observer_core.settings import DatabaseSettings
+from observer_core.warehouse import connect, migrate, transaction
 from observer_pipeline.failures import failure_of, typed_failures
 from observer_simulator.settings import SIMULATED_KIWOOM_APP_SECRET
 
@@ -228,6 +231,47 @@ def test_an_outage_of_the_database_leaves_no_day_open_and_is_caught_up(refreshed
     assert again.success, again.failures
     assert again.our_failed_checks == {}
     assert again.rows["warehouse/scalp_trades"] == journalist.told.trades
+
+
+def test_what_was_taken_out_of_postgresql_comes_back_and_one_table_keeps_no_other_from_it(refreshed):
+    """A dropped partition is loaded anew; a table with a stranger's rows is named, and fails the run."""
+    refreshed.journalist().write(9, 10)
+    refreshed.set_clock(refreshed.at(11, 1))
+    before = refreshed.run("compact_hours")
+    assert before.success, before.failures
+    engine = connect(DatabaseSettings.load(refreshed.environment))
+    with transaction(engine) as connection:
+        for statement in (
+            "DROP TABLE observer.scalp_trades_20260915",
+            "UPDATE observer.swing_snapshots SET segment = NULL",
+            "DELETE FROM observer.bars_1m",
+        ):
+            connection.execute(sa.text(statement))
+    run = refreshed.run("compact_hours")
+    assert set(run.failures) == {"warehouse_load"}
+    failure = run.failures["warehouse_load"].user_failure_data
+    assert "Loading swing_snapshots of 2026-09-15" in failure.description
+    assert failure.metadata["cause"].value == "rows lost or doubled"
+    for table in ("warehouse/scalp_trades", "warehouse/bars_1m"):
+        assert run.rows[table] == before.rows[table] > 0
+        assert run.metadata[table]["sources_lost"].value > 0
+
+
+def test_a_database_newer_than_the_image_is_a_matter_of_configuration(refreshed):
+    """An image that was rolled back (incident I-32): compaction goes on, and what was not loaded waits."""
+    refreshed.journalist().write(9, 10)
+    refreshed.set_clock(refreshed.at(11, 1))
+    engine = connect(DatabaseSettings.load(refreshed.environment))
+    migrate(engine)
+    with transaction(engine) as connection:
+        connection.execute(sa.text("UPDATE observer.alembic_version SET version_num = '0009'"))
+    run = refreshed.run("compact_hours")
+    assert set(run.failures) == {"warehouse_load"}
+    failure = run.failures["warehouse_load"].user_failure_data
+    assert failure.metadata["cause"].value == "configuration"
+    assert "newer than this program" in failure.description
+    assert failure.metadata["remedy"].value.startswith("Promote the image")
+    assert run.rows["scalp_trades"] > 0
 
 
 def test_an_unfinished_segment_of_a_finished_hour_is_reported(refreshed):

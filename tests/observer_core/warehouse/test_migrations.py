@@ -12,7 +12,18 @@ from sqlalchemy import Engine
 
 from observer_core.errors import ConfigurationError
 from observer_core.lake.columns import ColumnType
-from observer_core.warehouse import WAREHOUSE_TABLES, WarehouseTable, migrate, pending_steps, transaction
+from observer_core.settings import Paths
+from observer_core.warehouse import (
+    WAREHOUSE_TABLES,
+    WarehouseTable,
+    load_table,
+    migrate,
+    pending_loads,
+    pending_steps,
+    prepare,
+    readiness,
+    transaction,
+)
 from observer_core.warehouse.guard import is_destructive, keys_of, losses, shape_of
 from observer_core.warehouse.partitions import ensure_partitions
 from observer_core.warehouse.tables import WAREHOUSE_SCHEMAS
@@ -140,6 +151,15 @@ def test_no_version_destroys_anything() -> None:
         ("-- nobody may DROP this\nCREATE TABLE x (raindrop text)", False),
         ("COMMENT ON TABLE x IS 'never TRUNCATE it, it''s DROP-proof'", False),
         ("UPDATE observer.alembic_version SET version_num='0002'", False),
+        ("DO $$ BEGIN EXECUTE 'TRUNCATE observer.gaps'; END $$", True),
+        ("SELECT 1; do $$ begin execute 'drop table observer.gaps'; end $$", True),
+        ("CREATE OR REPLACE FUNCTION f() RETURNS void AS 'DELETE FROM observer.gaps' LANGUAGE sql", True),
+        ("/* of old */ DO $$ BEGIN PERFORM 1; -- never DROP\n END $$", False),
+        ("ALTER TABLE observer.gaps ALTER COLUMN cause TYPE text USING ''", True),
+        ("ALTER TABLE x ALTER a TYPE bigint; CREATE INDEX i ON x USING brin (a)", False),
+        ("COMMIT", True),
+        ("ROLLBACK TO SAVEPOINT here", False),
+        ("CREATE TEMP TABLE x (n int) ON COMMIT PRESERVE ROWS", False),
     ],
 )
 def test_destructive_statements_are_recognised(statement: str, *, refused: bool) -> None:
@@ -196,6 +216,29 @@ def test_two_migrations_at_once_are_one(engine: Engine) -> None:
     with ThreadPoolExecutor(2) as threads:
         applied = sorted(threads.map(lambda _: migrate(engine), range(2)))
     assert applied == [[], ["0001", "0002", "0003"]]
+
+
+def test_a_database_that_is_newer_than_the_program_is_named_and_left_alone(
+    engine: Engine, paths: Paths
+) -> None:
+    """An image that was rolled back: no migration would help, and nobody is told to run any."""
+    migrate(engine)
+    with transaction(engine) as connection:
+        connection.execute(sa.text("UPDATE observer.alembic_version SET version_num = '0009'"))
+    for action in (
+        lambda: migrate(engine),
+        lambda: pending_steps(engine),
+        lambda: readiness(engine, date(2026, 9, 15)),
+        lambda: prepare(engine, date(2026, 9, 15)),
+        lambda: load_table(engine, paths, WarehouseTable.BARS_1M, date(2026, 9, 15)),
+        lambda: pending_loads(engine, paths, [date(2026, 9, 15)]),
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            action()
+        assert "newer than this program: schema observer is at version 0009" in refused.value.message
+        assert "the last one known here is 0003" in refused.value.message
+        assert refused.value.remedy.startswith("Promote the image")
+        assert "migrations" not in str(refused.value)
 
 
 def test_the_versions_of_another_program_in_the_database_are_left_alone(engine: Engine) -> None:
