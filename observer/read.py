@@ -1,7 +1,8 @@
 """Reading the lake, for people who work with the data.
 
-Invariant: an open day and a closed one read alike, each row once; nothing is read before it is asked for,
-and of a file only the columns and row groups that the question needs.
+Invariant: an open day and a closed one read alike, each row once, also where the day is closed between the
+question and its answer; nothing is looked for or read before rows are asked for, and of a file only the
+columns and row groups that the question needs.
 
     from observer import read
 
@@ -15,24 +16,18 @@ Where the lake is, the environment tells (`OBSERVER_DATA_DIR`, see `.env.example
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from typing import TypeAlias
 
 import polars as pl
 
+from observer.read_arguments import Days, Symbols, WantedDays, wanted_days, wanted_symbols, wanted_table
 from observer_core.errors import ConfigurationError
 from observer_core.lake import readers
 from observer_core.lake.merged import merge_trades
 from observer_core.lake.schemas import Table
 from observer_core.settings import Paths, PathSettings
-
-Day: TypeAlias = date | str
-# One day, first and last day of a range, or any list of days.
-Days: TypeAlias = Day | tuple[Day, Day] | list[Day]
-Symbols: TypeAlias = str | Iterable[str] | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class Lake:
         """Returns trades, live and backfilled, each once.
 
         Args:
-            days: A day, a pair of first and last day, or a list of days.
+            days: A day, a pair of first and last day, or any days: a list, a set, a generator.
             symbols: A symbol or some; all where None.
 
         Returns:
@@ -62,10 +57,12 @@ class Lake:
             venue, time and cumulative volume.
 
         Raises:
-            ConfigurationError: A day is no date.
+            InputError: A day is no day, or a symbol no text. Collecting raises StorageError where a file of
+                the lake is damaged.
         """
-        received = self.table(Table.SCALP_TRADES, days, symbols)
-        return merge_trades(received, self.table(Table.BACKFILL_TRADES, days, symbols))
+        wanted, some = wanted_days(days), wanted_symbols(symbols)
+        received = self._rows(Table.SCALP_TRADES, wanted, some)
+        return merge_trades(received, self._rows(Table.BACKFILL_TRADES, wanted, some))
 
     def quotes(self, days: Days, symbols: Symbols = None) -> pl.LazyFrame:
         """Returns order books of ten levels; columns of `scalp_quotes`. Arguments as of `trades`."""
@@ -75,11 +72,9 @@ class Lake:
         """Returns one-minute bars; columns of `bars_1m`. Arguments as of `trades`."""
         return self.table(Table.BARS_1M, days, symbols)
 
-    def table(self, table: Table, days: Days, symbols: Symbols = None) -> pl.LazyFrame:
-        """Returns rows of any table of the lake, with all its columns. Arguments as of `trades`."""
-        wanted = self._wanted(days, table)
-        files = [file for day in wanted for file in readers.table_files(self.paths, table, day)]
-        return _of(readers.scan_files(files, table), symbols)
+    def table(self, table: Table | str, days: Days, symbols: Symbols = None) -> pl.LazyFrame:
+        """Returns rows of any table of the lake with all its columns. Days and symbols as of `trades`."""
+        return self._rows(wanted_table(table), wanted_days(days), wanted_symbols(symbols))
 
     def coverage(self, days: Days, symbols: Symbols = None) -> pl.LazyFrame:
         """Returns what of each symbol's trades is there, for each day, venue and session.
@@ -95,14 +90,9 @@ class Lake:
         """
         return self.table(Table.COMPLETENESS, days, symbols)
 
-    def _wanted(self, days: Days, table: Table) -> list[date]:
-        """Returns the days asked for of which the table has files."""
-        there = self.days(table)
-        if isinstance(days, tuple):
-            first, last = map(_day, days)
-            return [day for day in there if first <= day <= last]
-        asked = {_day(day) for day in (days if isinstance(days, list) else [days])}
-        return [day for day in there if day in asked]
+    def _rows(self, table: Table, days: WantedDays, symbols: frozenset[str] | None) -> pl.LazyFrame:
+        rows = readers.scan_days(self.paths, table, lambda: [day for day in self.days(table) if day in days])
+        return _of(rows, symbols)
 
 
 def at(folder: str | Path) -> Lake:
@@ -149,21 +139,9 @@ def coverage(days: Days, symbols: Symbols = None) -> pl.LazyFrame:
     return here().coverage(days, symbols)
 
 
-def _of(rows: pl.LazyFrame, symbols: Symbols) -> pl.LazyFrame:
+def _of(rows: pl.LazyFrame, symbols: frozenset[str] | None) -> pl.LazyFrame:
     if symbols is None:
         return rows
-    if isinstance(symbols, str):
-        return rows.filter(pl.col("symbol") == symbols)
-    return rows.filter(pl.col("symbol").is_in(list(symbols)))
-
-
-def _day(day: Day) -> date:
-    # A `datetime` is a `date` that equals none.
-    if isinstance(day, datetime):
-        return day.date()
-    if isinstance(day, date):
-        return day
-    try:
-        return date.fromisoformat(day)
-    except ValueError as error:
-        raise ConfigurationError(f"{day!r} is no date.", remedy="Write it as 2026-09-15.") from error
+    if len(symbols) == 1:
+        return rows.filter(pl.col("symbol") == next(iter(symbols)))
+    return rows.filter(pl.col("symbol").is_in(sorted(symbols)))

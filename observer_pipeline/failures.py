@@ -32,6 +32,8 @@ from observer_core.logs import redact
 
 # After 35 and 105 seconds: the broker gives out one token a minute, so the second one is sure to ask anew.
 BROKER_RETRIES = dg.RetryPolicy(max_retries=2, delay=35, backoff=dg.Backoff.LINEAR)
+# After 90, 270 and 540 seconds: what is taken instead of the broker's list stands for the whole day.
+SOURCE_RETRIES = dg.RetryPolicy(max_retries=3, delay=90, backoff=dg.Backoff.LINEAR)
 # A server that restarts is back within seconds; a longer outage is caught up by the next run.
 DATABASE_RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
 
@@ -68,6 +70,11 @@ def cause_of(error: BaseException) -> Cause:
     return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.PROGRAM)
 
 
+def is_passing(error: BaseException) -> bool:
+    """Returns whether another attempt may succeed though nobody does anything."""
+    return isinstance(error, _PASSING)
+
+
 def describe(error: BaseException) -> dict[str, dg.MetadataValue]:
     """Returns what an operator needs to know about an error, without secrets."""
     shown: dict[str, dg.MetadataValue] = {
@@ -86,7 +93,7 @@ def failure_of(error: ObserverError) -> dg.Failure:
     return dg.Failure(
         description=redact(str(error)),
         metadata=describe(error),
-        allow_retries=isinstance(error, _PASSING),
+        allow_retries=is_passing(error),
     )
 
 

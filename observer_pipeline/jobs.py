@@ -69,7 +69,8 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             _with_checks(_REFERENCE),
             "Before the session: tokens, raw master files, symbols, instruments and universe of "
             "the day. Files of a date are written once, so a rerun shows the same.",
-            timedelta(minutes=15),
+            # Nine minutes of waiting for the broker's files, and what follows.
+            timedelta(minutes=25),
         ),
         _job(
             COMPACT_HOURS,

@@ -53,6 +53,16 @@ def trading_days(*, clock_is_virtual: bool) -> dg.TimeWindowPartitionsDefinition
     )
 
 
+def no_partition(day: date) -> str:
+    """Returns why a day is no partition, in words; empty where it is one."""
+    closure = MarketCalendar().closure(day)
+    if closure is not None:
+        return closure
+    if day > KNOWN_THROUGH:
+        return f"after {key_of(KNOWN_THROUGH)}, the end of the trading calendar"
+    return f"before {key_of(FIRST_DAY)}, the first day of this deployment" if day < FIRST_DAY else ""
+
+
 def day_of(partition_key: str) -> date:
     """Returns the trading day of a partition key."""
     return date.fromisoformat(partition_key)

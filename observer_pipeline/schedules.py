@@ -32,7 +32,7 @@ from observer_pipeline.jobs import (
     VERIFY_CONTRACTS,
     WATCH_FRESHNESS,
 )
-from observer_pipeline.partitions import TIME_ZONE, key_of
+from observer_pipeline.partitions import TIME_ZONE, key_of, no_partition
 from observer_pipeline.resources import Deployment
 from observer_pipeline.sealed import sealed_hours
 from observer_pipeline.vocabulary import Tag
@@ -43,6 +43,8 @@ _ONLY_REAL = (
     " Runs by itself on the real clock only; on a virtual clock the conductor of the local stack asks for "
     "the job."
 )
+
+_REMEDY = "Deploy a release whose calendar knows the day: see calendar_reaches_ahead of the collector."
 
 _Decorator = Callable[[Callable[..., dg.RunRequest | dg.SkipReason]], dg.ScheduleDefinition]
 _Every = Callable[[str, str | Sequence[str], str, str], _Decorator]
@@ -211,7 +213,7 @@ def verify_contracts_hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequ
 def refresh_before_session(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Asks for the reference data of a trading day."""
     day = context.scheduled_execution_time.date()
-    return _closed(day) or _request(day, REFRESH_REFERENCE, key_of(day))
+    return _no_day(day) or _request(day, REFRESH_REFERENCE, key_of(day))
 
 
 def compact_closed_hours(
@@ -220,7 +222,7 @@ def compact_closed_hours(
     """Asks for the compaction of what was sealed."""
     now = context.scheduled_execution_time
     day = now.date()
-    closed = _closed(day)
+    closed = _no_day(day)
     if closed is not None:
         return closed
     hours = {hour for hour in sealed_hours(deployment.paths, day) if hour < now.hour}
@@ -241,7 +243,7 @@ def close_after_session(
 ) -> dg.RunRequest | dg.SkipReason:
     """Asks for the close of a trading day."""
     day = context.scheduled_execution_time.date()
-    closed = _closed(day)
+    closed = _no_day(day)
     if closed is not None:
         return closed
     if not sealed_hours(deployment.paths, day):
@@ -259,6 +261,12 @@ def _daily(moment: time) -> str:
 def _closed(day: date) -> dg.SkipReason | None:
     reason = MarketCalendar().closure(day)
     return None if reason is None else dg.SkipReason(f"KRX closed on {day:%A}, {key_of(day)}: {reason}.")
+
+
+def _no_day(day: date) -> dg.SkipReason | None:
+    """Returns why no run belongs to a day; None where it is a partition."""
+    reason = no_partition(day)
+    return _closed(day) or (dg.SkipReason(f"{key_of(day)} is {reason}. {_REMEDY}") if reason else None)
 
 
 def _request(day: date, job: str, run_key: str) -> dg.RunRequest:

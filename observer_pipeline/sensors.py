@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 
-from observer_core.market.calendar import MarketCalendar
+from observer_core.market.calendar import KNOWN_THROUGH, MarketCalendar
 from observer_pipeline.alert_sensor import alert_sensor
 from observer_pipeline.contract_evidence import ContractEvidence
 from observer_pipeline.jobs import CLOSE_DAY, VERIFY_CONTRACTS
@@ -104,7 +104,8 @@ def _days_to_watch(now: datetime) -> list[date]:
     """Returns the last days whose last segment is sealed by now."""
     calendar = MarketCalendar()
     first = max(now.date() - _DAYS_BACK, FIRST_DAY)
-    sessions = [calendar.session(day) for day in calendar.trading_days(first, now.date())]
+    last = min(now.date(), KNOWN_THROUGH)
+    sessions = [calendar.session(day) for day in calendar.trading_days(first, last)]
     return [hours.day for hours in sessions if hours.at(hours.data_ends) + _AFTER_LAST_DATA <= now]
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import polars as pl
 import pyarrow as pa
@@ -101,17 +101,16 @@ def _encoding(column: str) -> str:
     return "BYTE_STREAM_SPLIT" if column in _SMALL_AND_UNSTEADY else "DELTA_BINARY_PACKED"
 
 
-def require_whole(path: Path) -> None:
-    """Looks at both ends of a table file: what a disk or a copy has cut off is missed here.
+def require_whole(file: IO[bytes]) -> None:
+    """Looks at both ends of an open table file: what a disk or a copy has cut off is missed here.
 
     Raises:
         StorageError: It is no whole Parquet file.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        ends = file.read(len(_MAGIC)), os.pread(file.fileno(), len(_MAGIC), max(0, size - len(_MAGIC)))
-    if ends != (_MAGIC, _MAGIC):
-        raise _damaged(path, f"{size:,} bytes that are no whole Parquet file")
+    size = os.fstat(file.fileno()).st_size
+    ends = [os.pread(file.fileno(), len(_MAGIC), place) for place in (0, max(0, size - len(_MAGIC)))]
+    if ends != [_MAGIC, _MAGIC]:
+        raise _damaged(Path(file.name), f"{size:,} bytes that are no whole Parquet file")
 
 
 @contextmanager

@@ -1,21 +1,31 @@
-"""Reading the lake: one day of a table, open or closed.
+"""Reading the lake: days of a table, open or closed.
 
 Invariant: a day's file takes over by existing; a reader sees either it or the hours, never a row
-twice and never a half.
+twice and never a half. Files are looked for when rows are asked for, not when the question is put, and
+are open before the first row is read: a day that is closed in between, or meanwhile, is read whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
+from typing import IO
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
+from observer_core.errors import StorageError
 from observer_core.lake import parquet
 from observer_core.lake.parquet import FileSource
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.settings.paths import Paths
+
+# So many days' files are open at the same time, well below what a process may have.
+_DAYS_AT_ONCE = 32
+# A day is closed once: a second listing finds its file.
+_ATTEMPTS = 5
 
 
 def table_files(paths: Paths, table: Table, day: date) -> tuple[Path, ...]:
@@ -39,31 +49,91 @@ def scan(paths: Paths, table: Table, day: date) -> pl.LazyFrame:
     Returns:
         The table's columns, in its order within each file. A column that an older file lacks is null.
     """
-    return scan_files(table_files(paths, table, day), table)
+    return scan_days(paths, table, lambda: (day,))
 
 
-def scan_files(files: Sequence[Path], table: Table) -> pl.LazyFrame:
-    """Returns the rows of files of a table; none where there are no files.
+def scan_days(paths: Paths, table: Table, days: Callable[[], Sequence[date]]) -> pl.LazyFrame:
+    """Returns days of a table; without rows where there are none.
+
+    Only the columns, row groups and rows that a question needs are read. Collecting it raises StorageError
+    where a file is damaged.
 
     Args:
-        files: Such as `table_files` gives, of one day or of many.
+        paths: The layout.
         table: The table.
+        days: Tells the trading days in order, each time that rows are asked for.
 
-    Raises:
-        StorageError: A file is damaged.
+    Returns:
+        As `scan`, a day after the other.
     """
-    schema = SCHEMAS[table]
+
+    def rows(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        wanted, left = days(), limit
+        for first in range(0, len(wanted), _DAYS_AT_ONCE):
+            with ExitStack() as held:
+                some = wanted[first : first + _DAYS_AT_ONCE]
+                files = [file for day in some for file in _opened(paths, table, day, held)]
+                asked = _narrowed(_scan_files(files, table), columns, predicate, left)
+                for chunk in asked.collect_batches(maintain_order=True):
+                    yield chunk
+                    left = None if left is None else left - chunk.height
+            if left == 0:
+                return
+
+    # Pure within a question: a table that it names twice is read once.
+    schema = SCHEMAS[table].polars
+    return register_io_source(rows, schema=schema, is_pure=True, explain_name=str(table))
+
+
+def _scan_files(files: list[IO[bytes]], table: Table) -> pl.LazyFrame:
+    """Returns the rows of open files of a table; none where there are no files."""
     if not files:
-        return schema.empty().lazy()
-    for file in files:
-        parquet.require_whole(file)
+        return SCHEMAS[table].empty().lazy()
     return pl.scan_parquet(
-        list(files),
-        schema=schema.polars,
+        files,
+        schema=SCHEMAS[table].polars,
         missing_columns="insert",
         extra_columns="ignore",
         hive_partitioning=False,
         glob=False,
+    )
+
+
+def _narrowed(
+    rows: pl.LazyFrame, columns: list[str] | None, predicate: pl.Expr | None, limit: int | None
+) -> pl.LazyFrame:
+    """Returns what a question needs of rows, as polars states it to a source."""
+    if predicate is not None:
+        rows = rows.filter(predicate)
+    if columns is not None:
+        rows = rows.select(columns)
+    return rows if limit is None else rows.head(limit)
+
+
+def _opened(paths: Paths, table: Table, day: date, held: ExitStack) -> list[IO[bytes]]:
+    """Opens all files of a day; whoever replaces or removes them later takes nothing from the reader.
+
+    Raises:
+        StorageError: A file is damaged, or files vanish faster than they are opened.
+    """
+    for _ in range(_ATTEMPTS):
+        with ExitStack() as opened:
+            try:
+                files: list[IO[bytes]] = [
+                    opened.enter_context(path.open("rb")) for path in table_files(paths, table, day)
+                ]
+            except FileNotFoundError:
+                # The day was closed since its hours were listed.
+                continue
+            for file in files:
+                parquet.require_whole(file)
+            held.push(opened.pop_all())
+            return files
+    raise StorageError(
+        f"The files of {table} of {day} vanish while they are opened.",
+        remedy="Ask again; where it stays so, look for dangling links in the lake's folder.",
     )
 
 

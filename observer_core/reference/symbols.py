@@ -1,23 +1,19 @@
-"""The symbols of a day: an ordered list of sources, of which the first plausible one wins.
+"""The symbols of a day, and the file that holds them.
 
-Invariant: a file of a date is written once and never again; it names the source that won and what
-every other one said. A source with too few symbols, or too different from the last good file of this
-deployment, does not win.
+Invariant: a file names the source that its symbols came from, the day that they speak of, and what every
+other source said.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from observer_core.clock import Clock
-from observer_core.errors import InputError, ObserverError
-from observer_core.files import create_atomically, write_atomically
+from observer_core.errors import InputError
 from observer_core.json_text import parse_json
 from observer_core.logs import logger
 from observer_core.reference.instrument import ListedInstrument, Market
@@ -26,9 +22,6 @@ from observer_core.settings import Paths
 FORMAT = 1
 LAST_GOOD = "last-good"
 PACKAGED_LISTING = "packaged-listing"
-
-MINIMUM_COUNT = 1000
-MAXIMUM_CHANGE = 0.2
 
 _FALLBACKS = frozenset({LAST_GOOD, PACKAGED_LISTING})
 _LOOK_BACK_DAYS = 400
@@ -105,6 +98,7 @@ class Symbols:
         stages: The outcome of each stage, in order.
         instruments: The symbols.
         as_of: The day that they speak of: an earlier one where the last good file or the listing won.
+        replaces: Source and time of the file whose place they took; empty where there was none.
     """
 
     day: date
@@ -113,44 +107,12 @@ class Symbols:
     stages: tuple[StageReport, ...]
     instruments: tuple[ListedInstrument, ...]
     as_of: date
+    replaces: str = ""
 
     @property
     def is_live(self) -> bool:
         """Whether they came from a broker: only such a file counts as a good one later."""
         return self.source not in _FALLBACKS
-
-
-async def build_symbols(paths: Paths, day: date, stages: Sequence[Stage], clock: Clock) -> Symbols:
-    """Returns the symbols of a day, from its file or else from the first stage that is plausible.
-
-    Args:
-        paths: The layout: the file is `Paths.symbols(day)`.
-        day: The day.
-        stages: The sources in the order of preference.
-        clock: Time of creation, and durations.
-
-    Raises:
-        InputError: Every stage failed, the day's file is damaged, or the day is still to come.
-    """
-    path = paths.symbols(day)
-    if path.exists():
-        return read_symbols(path)
-    today = clock.now().date()
-    if day > today:
-        # Whatever were written now would stand on the day itself.
-        raise InputError(
-            f"The symbols of {day} cannot be known on {today}.",
-            remedy="Refresh them on the day itself; the schedule does, before the session.",
-        )
-    symbols, reports = await _first_plausible(paths, day, stages, clock)
-    _write_health(paths.symbol_health, reports, clock.now())
-    if symbols is None:
-        told = "; ".join(f"{report.name}: {report.reason}" for report in reports)
-        raise InputError(f"No source has symbols for {day}: {told}.", remedy="Mend one of the sources.")
-    content = json.dumps(_as_json(symbols), ensure_ascii=False, separators=(",", ":"))
-    if not create_atomically(path, content.encode()):
-        return read_symbols(path)
-    return symbols
 
 
 def read_symbols(path: Path) -> Symbols:
@@ -162,7 +124,10 @@ def read_symbols(path: Path) -> Symbols:
     try:
         content = parse_json(path.read_bytes())
         if content["format"] != FORMAT:
-            raise InputError(f"{path} has format {content['format']!r} instead of {FORMAT}.")
+            raise InputError(
+                f"{path} has format {content['format']!r} instead of {FORMAT}.",
+                remedy="Deploy the release that wrote it, or a later one.",
+            )
         return Symbols(
             day=date.fromisoformat(content["date"]),
             source=content["source"],
@@ -174,11 +139,17 @@ def read_symbols(path: Path) -> Symbols:
             ),
             # Files written before 2026-12 do not tell.
             as_of=date.fromisoformat(content.get("as_of", content["date"])),
+            replaces=content.get("replaces", ""),
         )
+    except FileNotFoundError as error:
+        raise InputError(
+            f"There is no symbols file {path}.",
+            remedy="Run refresh_reference for the day: it writes the file.",
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"The symbols file {path} cannot be read: {type(error).__name__} {error}.",
-            remedy="Move the file away; the next refresh writes it anew.",
+            remedy="Move the file away, then run refresh_reference for the day: it writes the file anew.",
         ) from error
 
 
@@ -198,57 +169,9 @@ def last_good_symbols(paths: Paths, before: date) -> Symbols | None:
     return None
 
 
-async def _first_plausible(
-    paths: Paths, day: date, stages: Sequence[Stage], clock: Clock
-) -> tuple[Symbols | None, tuple[StageReport, ...]]:
-    good = last_good_symbols(paths, day)
-    expected = None if good is None else len(good.instruments)
-    reports: list[StageReport] = []
-    winner: tuple[Stage, Loaded] | None = None
-    for stage in stages:
-        if winner is not None:
-            reports.append(StageReport(stage.name, Outcome.NOT_NEEDED))
-            continue
-        loaded, report = await _attempt(stage, day, expected, clock)
-        reports.append(report)
-        if report.outcome is Outcome.USED:
-            winner = stage, loaded
-        else:
-            _log.warning("A source of symbols did not win.", stage=report.name, reason=report.reason)
-    if winner is None:
-        return None, tuple(reports)
-    stage, loaded = winner
-    now = clock.now()
-    symbols = Symbols(day, stage.name, now, tuple(reports), loaded.instruments, loaded.as_of or day)
-    return symbols, symbols.stages
-
-
-async def _attempt(stage: Stage, day: date, expected: int | None, clock: Clock) -> tuple[Loaded, StageReport]:
-    started_ns = clock.monotonic_ns()
-    loaded = Loaded(())
-    try:
-        loaded = await stage.load(day)
-    except ObserverError as error:
-        outcome, reason = Outcome.FAILED, str(error)
-    else:
-        outcome, reason = _judge(loaded, expected)
-    seconds = round((clock.monotonic_ns() - started_ns) / 1e9, 3)
-    return loaded, StageReport(stage.name, outcome, reason, seconds, len(loaded.instruments))
-
-
-def _judge(loaded: Loaded, expected: int | None) -> tuple[Outcome, str]:
-    count = len(loaded.instruments)
-    if count == 0:
-        return Outcome.SKIPPED, loaded.remark
-    if count < MINIMUM_COUNT:
-        return Outcome.FAILED, f"implausible: {count} symbols, fewer than {MINIMUM_COUNT}"
-    if expected is not None and abs(count - expected) > MAXIMUM_CHANGE * expected:
-        return (
-            Outcome.FAILED,
-            f"implausible: {count} symbols after {expected} in the last good file, "
-            f"more than {MAXIMUM_CHANGE:.0%} apart",
-        )
-    return Outcome.USED, loaded.remark
+def encode_symbols(symbols: Symbols) -> bytes:
+    """Returns the content of a symbols file."""
+    return json.dumps(_as_json(symbols), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _as_json(symbols: Symbols) -> dict[str, Any]:
@@ -258,6 +181,7 @@ def _as_json(symbols: Symbols) -> dict[str, Any]:
         "as_of": symbols.as_of.isoformat(),
         "source": symbols.source,
         "created": symbols.created.isoformat(),
+        **({"replaces": symbols.replaces} if symbols.replaces else {}),
         "stages": [asdict(report) for report in symbols.stages],
         # A master file's instrument knows more than the symbols file keeps.
         "symbols": [
@@ -267,24 +191,3 @@ def _as_json(symbols: Symbols) -> dict[str, Any]:
 
 
 _COLUMNS = tuple(ListedInstrument.__dataclass_fields__)
-
-
-def _write_health(path: Path, reports: Sequence[StageReport], now: datetime) -> None:
-    """Keeps the last outcome of each stage; one that was not needed keeps what it last did."""
-    known = _read_health(path)
-    for report in reports:
-        if report.outcome is not Outcome.NOT_NEEDED or report.name not in known:
-            known[report.name] = {**asdict(report), "at": now.isoformat()}
-    content = json.dumps({"format": FORMAT, "stages": known}, ensure_ascii=False, indent=1)
-    write_atomically(path, content.encode())
-
-
-def _read_health(path: Path) -> dict[str, Any]:
-    try:
-        stages = parse_json(path.read_bytes())["stages"]
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        _log.warning("The symbol health file is unreadable; it is begun anew.", error=str(error))
-        return {}
-    return stages if isinstance(stages, dict) else {}

@@ -176,7 +176,7 @@ def earlier_universe(paths: Paths, day: date, *, oldest: timedelta = timedelta(d
             return read_universe(path)
     raise InputError(
         f"There is no universe within {oldest.days} days before {day} in {paths.universe(day).parent}.",
-        remedy="Run the refresh of the reference data.",
+        remedy="Run refresh_reference for the day.",
     )
 
 
@@ -205,7 +205,10 @@ def read_universe(path: Path) -> Universe:
     try:
         content = parse_json(path.read_bytes())
         if content["format"] != FORMAT:
-            raise InputError(f"{path} has format {content['format']!r} instead of {FORMAT}.")
+            raise InputError(
+                f"{path} has format {content['format']!r} instead of {FORMAT}.",
+                remedy="Deploy the release that wrote it, or a later one.",
+            )
         return Universe(
             day=date.fromisoformat(content["date"]),
             symbols_date=date.fromisoformat(content["symbols_date"]),
@@ -218,8 +221,14 @@ def read_universe(path: Path) -> Universe:
                 for symbol in content["symbols"]
             ),
         )
+    except FileNotFoundError as error:
+        raise InputError(
+            f"There is no universe file {path}.",
+            remedy="Run refresh_reference for the day: it writes the file.",
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"The universe file {path} cannot be read: {type(error).__name__} {error}.",
-            remedy="Run the refresh of the reference data; move the file away if it is damaged.",
+            # A file that is there is never written again.
+            remedy="Move the file away, then run refresh_reference for the day: it writes the file anew.",
         ) from error

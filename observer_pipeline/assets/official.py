@@ -97,22 +97,39 @@ def _ask(
         rows = write_official(paths, day, asyncio.run(ask()) if pairs else [])
         compared = reconcile_day(paths, day)
     unanswered = {f"{row.symbol} {row.venue}": row.error or row.answer for row in rows if row.figures is None}
-    share = share_explained(compared)
     context.log.info(
-        f"{day}: {len(rows) - len(unanswered)} of {len(rows)} official figures stated; "
-        f"{share:.4%} of the shares captured or explained."
+        f"{day}: {len(rows) - len(unanswered)} of {len(rows)} official figures stated; {_told(compared)}."
     )
     yield result_of(figures_stated(unanswered, asked=len(rows)), FIGURES_STATED.key, day)
     yield dg.MaterializeResult(
         asset_key=keys.DAILY_OFFICIAL,
         metadata={
             **table_metadata(paths, Table.DAILY_OFFICIAL, day),
-            "explained_percent": dg.MetadataValue.float(100 * share),
-            "unexplained_shares": dg.MetadataValue.int(sum(one.unexplained for one in compared)),
+            **_shares(compared),
             "reasons": dg.MetadataValue.json(_reasons(compared)),
             "comparison": dg.MetadataValue.table(_records(compared)) if compared else "nothing recorded",
         },
     )
+
+
+def _answered(compared: "Sequence[Reconciled]") -> "list[Reconciled]":
+    return [one for one in compared if one.official is not None]
+
+
+def _told(compared: "Sequence[Reconciled]") -> str:
+    if not _answered(compared):
+        return "nothing was compared"
+    return f"{share_explained(compared):.4%} of the shares compared are captured or explained"
+
+
+def _shares(compared: "Sequence[Reconciled]") -> dict[str, dg.MetadataValue]:
+    """Returns the sums of what was compared; none where nothing was."""
+    if not _answered(compared):
+        return {}
+    return {
+        "explained_percent": dg.MetadataValue.float(100 * share_explained(compared)),
+        "unexplained_shares": dg.MetadataValue.int(sum(one.unexplained for one in compared)),
+    }
 
 
 def _reasons(compared: "Sequence[Reconciled]") -> dict[str, int]:

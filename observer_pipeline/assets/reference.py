@@ -1,7 +1,8 @@
 """Master files, symbols and universe: what a trading day needs before it begins.
 
 Invariant: symbols and universe of a date are written once; a rerun reads them again and shows the
-same. A source that fails is recorded with its reason, and the next one is asked.
+same. A source that fails is asked again while there is time before the session; then it is recorded with its
+reason, and the next one is taken.
 """
 
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
@@ -10,27 +11,35 @@ import asyncio
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 
 from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI, MasterLayout
 from observer_core.brokers.kis.masters import unzip_master
+from observer_core.errors import ObserverError
 from observer_core.lake.columns import Column, ColumnType, TableSchema
 from observer_core.lake.schemas import SCHEMAS, Table
+from observer_core.market.calendar import MarketCalendar
+from observer_core.reference.choosing import build_symbols
 from observer_core.reference.instrument import ListedInstrument
 from observer_core.reference.stages import KisMasterStage, default_stages
-from observer_core.reference.symbols import Outcome, Symbols, build_symbols, read_symbols
+from observer_core.reference.symbols import Outcome, Symbols, read_symbols
 from observer_core.reference.universe import Universe, ensure_universe
 from observer_core.settings import Paths
 from observer_pipeline import keys
+from observer_pipeline.assets.credentials import KIWOOM_POOL
 from observer_pipeline.declaration import declare
-from observer_pipeline.failures import typed_failures
+from observer_pipeline.failures import SOURCE_RETRIES, is_passing, typed_failures
 from observer_pipeline.metadata import SAMPLE_ROWS, sample_records
 from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import ROW_COUNT, Group
+
+# The last wait of SOURCE_RETRIES, and an attempt against a server that hangs.
+_LONGEST_WAIT = timedelta(minutes=6)
 
 _CODE = Column("code", ColumnType.TEXT, "Short code.", required=True)
 _SYMBOLS_SCHEMA = TableSchema(
@@ -66,7 +75,12 @@ _UNIVERSE_SCHEMA = TableSchema(
 def reference_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Returns the assets of the group `reference`."""
     symbols = dg.multi_asset(
-        backfill_policy=ONE_DAY_A_RUN, name="symbols", specs=[_master_spec(days), _symbols_spec(days)]
+        backfill_policy=ONE_DAY_A_RUN,
+        name="symbols",
+        specs=[_master_spec(days), _symbols_spec(days)],
+        retry_policy=SOURCE_RETRIES,
+        # A step is in one pool. No other step asks the master server, so this one limits that, too.
+        pool=KIWOOM_POOL,
     )
     universe = dg.multi_asset(backfill_policy=ONE_DAY_A_RUN, name="universe", specs=[_universe_spec(days)])
     return [symbols(_refresh_symbols), universe(_refresh_universe)]
@@ -94,7 +108,8 @@ def _symbols_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
         "A row is one listed instrument as known on the day. From the first plausible source of: master "
         "files, Kiwoom's stock list, this deployment's last good file, the packaged listing; outcome, "
         "duration and error of each are recorded. "
-        "Written once a date. Right when it comes from the master files and its size is that of a real "
+        "Written once a date; before the session, and before there is a universe, a better source's take the "
+        "place of a worse one's. Right when it comes from the master files and its size is that of a real "
         "market.",
         kinds=("json",),
         # Not from Kiwoom's token: where that asset is left out, Dagster would leave this one out too.
@@ -126,12 +141,27 @@ def _refresh_symbols(
 ) -> Iterator[dg.MaterializeResult[None]]:
     day, paths = day_of(context.partition_key), deployment.paths
     stages = default_stages(deployment.settings.kis, deployment.kiwoom, paths, deployment.clock)
+    patience = partial(_worth_waiting, context.retry_number, day, deployment)
     with typed_failures():
-        symbols = asyncio.run(build_symbols(paths, day, stages, deployment.clock))
+        symbols = asyncio.run(build_symbols(paths, day, stages, deployment.clock, try_again=patience))
     context.log.info(f"{len(symbols.instruments)} symbols of {day} from {symbols.source}.")
     if symbols.source == KisMasterStage.name:
         yield dg.MaterializeResult(asset_key=keys.INSTRUMENT_MASTER, metadata=_master_metadata(paths, day))
     yield dg.MaterializeResult(asset_key=keys.SYMBOLS, metadata=_symbols_metadata(symbols, paths, day))
+
+
+def _worth_waiting(attempts: int, day: date, deployment: Deployment, error: ObserverError) -> bool:
+    """Returns whether a source that failed is asked again before the next one is taken.
+
+    Args:
+        attempts: How many attempts there were before this one.
+        day: The trading day.
+        deployment: Its clock tells how much time is left before the opening auction.
+        error: Why the source failed.
+    """
+    session = MarketCalendar().session(day)
+    in_time = deployment.clock.now() + _LONGEST_WAIT < session.at(session.auction_from)
+    return is_passing(error) and in_time and attempts < SOURCE_RETRIES.max_retries
 
 
 def _master_metadata(paths: Paths, day: date) -> dict[str, dg.MetadataValue]:
@@ -174,6 +204,7 @@ def _symbols_metadata(symbols: Symbols, paths: Paths, day: date) -> dict[str, dg
         ROW_COUNT: dg.MetadataValue.int(len(symbols.instruments)),
         "source": dg.MetadataValue.text(symbols.source),
         "degraded": dg.MetadataValue.bool(symbols.stages[0].outcome is not Outcome.USED),
+        "replaces": dg.MetadataValue.text(symbols.replaces or "nothing"),
         "stages": dg.MetadataValue.table(stages),
         "sample": sample_records([asdict(one) for one in symbols.instruments[:SAMPLE_ROWS]]),
         "bytes": dg.MetadataValue.int(paths.symbols(day).stat().st_size),

@@ -13,6 +13,8 @@ import dagster as dg
 
 from observer_core.clock import RealClock
 from observer_pipeline import keys
+from observer_pipeline.checks.results import check_result
+from observer_pipeline.checks.verdict import Severity
 from observer_pipeline.declaration import declare
 from observer_pipeline.resources import Deployment
 from observer_pipeline.run_history import MOST_A_NIGHT, Purge, purge_runs
@@ -66,17 +68,17 @@ def _purge(
     context.log.info(f"Of {done.in_all:,} runs {len(done.runs):,} are old, and {done.due:,} {verb}.")
     yield dg.MaterializeResult(asset_key=keys.RUN_HISTORY, metadata=_metadata(done, dry_run=config.dry_run))
     left = done.due - len(done.gone)
-    yield dg.AssetCheckResult(
-        asset_key=keys.RUN_HISTORY,
-        check_name=NOTHING_LEFT.name,
+    yield check_result(
+        NOTHING_LEFT.key,
         passed=config.dry_run or left == 0,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="A rehearsal judges nothing."
+        severity=Severity.WARN,
+        reason="A rehearsal judges nothing."
         if config.dry_run
         else f"{left:,} runs are left for the next nights."
         if left
         else "No old run is left that holds nothing.",
-        metadata={"bound": 0, "observed": 0 if config.dry_run else left},
+        bound=0,
+        observed=0 if config.dry_run else left,
     )
 
 

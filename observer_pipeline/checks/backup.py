@@ -14,7 +14,9 @@ import dagster as dg
 
 from observer_core.errors import ConfigurationError, ExternalError
 from observer_pipeline import keys
-from observer_pipeline.failures import describe
+from observer_pipeline.checks.results import check_result, failed_by
+from observer_pipeline.checks.verdict import Severity
+from observer_pipeline.failures import cause_of, describe
 
 if TYPE_CHECKING:
     from observer_core.backup.dumps import Dump
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from observer_core.backup.shipping import Standing
     from observer_core.retention.applying import Applied
 
-_MOST_ROWS = 50
+_ANSWER = "an answer"
 # A night, and an hour or two of delay.
 _LONGEST_DUMP_HOURS = 26
 # Below a third of what is asked for, intake is in danger.
@@ -77,8 +79,14 @@ RETENTION_CHECKS = (_HELD_BACK, _ROOM)
 
 def target_failed(error: ExternalError | ConfigurationError) -> Iterator[dg.AssetCheckResult]:
     """Yields the verdict on a target that cannot be used; about the files nothing is claimed."""
-    severe = isinstance(error, ConfigurationError)
-    yield _result(_ANSWERS, passed=False, severe=severe, text=str(error), metadata=describe(error))
+    yield failed_by(
+        _ANSWERS.key,
+        error,
+        severity=Severity.ERROR if isinstance(error, ConfigurationError) else Severity.WARN,
+        reason=str(error),
+        bound=_ANSWER,
+        observed=f"none: {cause_of(error).value}",
+    )
 
 
 def shipment_checks(now: Standing, damaged: Sequence[Fault]) -> Iterator[dg.AssetCheckResult]:
@@ -88,28 +96,42 @@ def shipment_checks(now: Standing, damaged: Sequence[Fault]) -> Iterator[dg.Asse
         now: How the backup stands.
         damaged: Files that did not leave because they are damaged.
     """
-    answered = not now.problem
-    yield _result(_ANSWERS, passed=answered, severe=False, text=now.problem or f"{now.target} answers.")
-    waits = f"{len(now.overdue)} of {len(now.waiting)} waiting files have waited for more than an hour."
-    yield _result(
-        _WITHIN_THE_HOUR,
+    yield check_result(
+        _ANSWERS.key,
+        passed=not now.problem,
+        severity=Severity.WARN,
+        reason=now.problem or f"{now.target} answers.",
+        bound=_ANSWER,
+        observed=f"none: {now.problem}" if now.problem else _ANSWER,
+        offenders=[{"target": str(now.target), "problem": now.problem}] if now.problem else (),
+    )
+    yield check_result(
+        _WITHIN_THE_HOUR.key,
         passed=not now.overdue,
-        severe=answered,
-        text=waits,
-        metadata=_table("waiting", [{"path": one.path, "bytes": one.bytes} for one in now.overdue]),
+        severity=Severity.WARN if now.problem else Severity.ERROR,
+        reason=f"{len(now.overdue)} of {len(now.waiting)} waiting files have waited for more than an hour.",
+        bound=0,
+        observed=len(now.overdue),
+        offenders=[{"path": one.path, "bytes": one.bytes} for one in now.overdue],
     )
-    yield _result(
-        _INTACT,
+    yield check_result(
+        _INTACT.key,
         passed=not damaged,
-        severe=True,
-        text=f"{len(damaged)} files are damaged on this node.",
-        metadata=_table("damaged", [{"path": one.path, "problem": one.problem} for one in damaged]),
+        severity=Severity.ERROR,
+        reason=f"{len(damaged)} files are damaged on this node.",
+        bound=0,
+        observed=len(damaged),
+        offenders=[{"path": one.path, "problem": one.problem} for one in damaged],
     )
-    yield _result(
-        _ELSEWHERE,
+    place = "the same volume" if now.same_volume else "another volume"
+    yield check_result(
+        _ELSEWHERE.key,
         passed=not now.same_volume,
-        severe=False,
-        text=f"{now.target} lies on {'the same' if now.same_volume else 'another'} volume.",
+        severity=Severity.WARN,
+        reason=f"{now.target} lies on {place}.",
+        bound="another volume",
+        observed=place,
+        offenders=[{"target": str(now.target)}] if now.same_volume else (),
     )
 
 
@@ -130,68 +152,54 @@ def dump_check(
     ages = {name: (now_ns - newest[name].made_ns) / _HOUR_NS for name in wanted if name in newest}
     stale = [name for name in wanted if ages.get(name, _LONGEST_DUMP_HOURS + 1) > _LONGEST_DUMP_HOURS]
     text = f"Without a dump of the last {_LONGEST_DUMP_HOURS} hours: {', '.join(stale) or 'none'}."
-    return _result(
-        _GOOD_DUMPS,
+    return check_result(
+        _GOOD_DUMPS.key,
         passed=not stale and problem is None,
-        severe=not isinstance(problem, ExternalError),
-        text=text if problem is None else f"{text} {problem}",
-        metadata={} if problem is None else describe(problem),
+        severity=Severity.WARN if isinstance(problem, ExternalError) else Severity.ERROR,
+        reason=text if problem is None else f"{text} {problem}",
+        bound=f"{len(wanted)} databases, each dumped within {_LONGEST_DUMP_HOURS} h",
+        observed=f"{len(wanted) - len(stale)} of {len(wanted)}",
+        offenders=[
+            {"database": name, "newest_dump": f"{ages[name]:.1f} h ago" if name in ages else "none"}
+            for name in stale
+        ],
+        more=None if problem is None else describe(problem),
     )
 
 
 def retention_checks(applied: Applied) -> Iterator[dg.AssetCheckResult]:
     """Yields the verdicts after retention."""
     held = applied.plan.held_back
-    yield _result(
-        _HELD_BACK,
-        passed=not held and not applied.problems,
-        severe=False,
-        text=" ".join((f"{len(held)} holdings are old enough and stay.", *applied.problems)),
-        metadata=_table(
-            "held_back",
-            [
-                {
-                    "subject": one.holding.subject.value,
-                    "name": one.holding.name,
-                    "why": "; ".join(one.reasons),
-                }
-                for one in held
-            ],
-        ),
+    offenders = [
+        {"subject": one.holding.subject.value, "name": one.holding.name, "why": "; ".join(one.reasons)}
+        for one in held
+    ]
+    offenders += [{"subject": "", "name": "", "why": problem} for problem in applied.problems]
+    yield check_result(
+        _HELD_BACK.key,
+        passed=not offenders,
+        severity=Severity.WARN,
+        reason=" ".join((f"{len(held)} holdings are old enough and stay.", *applied.problems)),
+        bound=0,
+        observed=len(offenders),
+        offenders=offenders,
     )
+    yield _room(applied)
+
+
+def _room(applied: Applied) -> dg.AssetCheckResult:
     pressed = applied.plan.pressed
     lowest = min((volume.free_percent for volume in applied.plan.volumes), default=100.0)
     grave = any(volume.free_percent < applied.free_percent * _GRAVE_SHARE for volume in pressed)
     names = ", ".join(f"{volume.name} {volume.free_percent:.1f} %" for volume in pressed)
-    yield _result(
-        _ROOM,
+    return check_result(
+        _ROOM.key,
         passed=not pressed,
-        severe=grave,
-        text=f"Little room: {names}." if pressed else f"At least {lowest:.0f} % of every volume are free.",
-        metadata={"lowest_free_percent": dg.MetadataValue.float(lowest)},
-    )
-
-
-def _table(name: str, rows: Sequence[Mapping[str, str | int]]) -> dict[str, dg.MetadataValue]:
-    if not rows:
-        return {}
-    records = [dg.TableRecord(dict(row)) for row in rows[:_MOST_ROWS]]
-    return {name: dg.MetadataValue.table(records), "count": dg.MetadataValue.int(len(rows))}
-
-
-def _result(
-    spec: dg.AssetCheckSpec,
-    *,
-    passed: bool,
-    severe: bool,
-    text: str,
-    metadata: Mapping[str, dg.MetadataValue] | None = None,
-) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=spec.asset_key,
-        check_name=spec.name,
-        passed=passed,
-        severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
-        description=text,
-        metadata=dict(metadata or {}),
+        severity=Severity.ERROR if grave else Severity.WARN,
+        reason=f"Little room: {names}." if pressed else f"At least {lowest:.0f} % of every volume are free.",
+        bound=f"{applied.free_percent} % free",
+        observed=f"{lowest:.1f} % free",
+        offenders=[{"volume": one.name, "free_percent": round(one.free_percent, 1)} for one in pressed],
+        # As a number, so that Dagster can plot it.
+        more={"lowest_free_percent": dg.MetadataValue.float(lowest)},
     )

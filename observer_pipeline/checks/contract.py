@@ -7,7 +7,7 @@ step that evaluates a table is one step, because each step of a run costs the da
 
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -15,18 +15,14 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from observer_core.errors import ExternalError
-from observer_pipeline.checks.verdict import Scalar, Severity, Verdict
-from observer_pipeline.failures import describe
+from observer_pipeline.checks.results import check_result, failed_by
+from observer_pipeline.checks.verdict import Severity, Verdict
+from observer_pipeline.failures import Cause, cause_of
 from observer_pipeline.partitions import day_of, key_of
 from observer_pipeline.resources import Deployment
 
 if TYPE_CHECKING:
     from observer_pipeline.checks.evidence import DayEvidence
-
-_SEVERITIES = {
-    Severity.WARN: dg.AssetCheckSeverity.WARN,
-    Severity.ERROR: dg.AssetCheckSeverity.ERROR,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,38 +85,29 @@ def evaluated(contract: Contract, evidence: "DayEvidence") -> dg.AssetCheckResul
     try:
         return result_of(contract.judge(evidence), contract.spec.key, evidence.day)
     except Exception as error:  # noqa: BLE001 - see the invariant of this module
-        outside = isinstance(error, ExternalError)
-        return dg.AssetCheckResult(
-            asset_key=contract.asset,
-            check_name=contract.name,
-            passed=False,
-            severity=dg.AssetCheckSeverity.WARN if outside else dg.AssetCheckSeverity.ERROR,
-            description="The contract could not be evaluated.",
-            metadata={**describe(error), "trading_day": key_of(evidence.day)},
+        return failed_by(
+            contract.spec.key,
+            error,
+            severity=Severity.WARN if isinstance(error, ExternalError) else Severity.ERROR,
+            reason="The contract could not be evaluated.",
+            bound=contract.promise,
+            observed=f"not evaluated: {cause_of(error).value}",
+            more={"trading_day": key_of(evidence.day)},
         )
 
 
 def result_of(verdict: Verdict, key: dg.AssetCheckKey, day: date) -> dg.AssetCheckResult:
     """Returns what Dagster shows of a verdict."""
-    metadata: dict[str, dg.MetadataValue | Scalar] = {
-        "bound": verdict.bound,
-        "observed": verdict.observed,
-        "trading_day": key_of(day),
-    }
-    if verdict.offenders:
-        metadata["offenders"] = dg.MetadataValue.table(_records(verdict.offenders))
-    return dg.AssetCheckResult(
-        asset_key=key.asset_key,
-        check_name=key.name,
+    return check_result(
+        key,
         passed=verdict.passed,
-        severity=_SEVERITIES[verdict.severity],
-        description=verdict.reason,
-        metadata=metadata,
+        severity=verdict.severity,
+        reason=verdict.reason,
+        bound=verdict.bound,
+        observed=verdict.observed,
+        offenders=verdict.offenders,
+        more={"trading_day": key_of(day), **({"cause": Cause.EXTERNAL.value} if verdict.external else {})},
     )
-
-
-def _records(rows: Sequence[Mapping[str, Scalar]]) -> list[dg.TableRecord]:
-    return [dg.TableRecord(dict(row)) for row in rows]
 
 
 def _trading_day(context: dg.AssetCheckExecutionContext, deployment: Deployment) -> date:

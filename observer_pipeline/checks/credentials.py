@@ -14,7 +14,9 @@ from observer_core.brokers.kis.tokens import RENEW_AHEAD
 from observer_core.brokers.kiwoom.tokens import RENEW_AHEAD as KIWOOM_RENEW_AHEAD
 from observer_core.errors import ExternalError
 from observer_pipeline import keys
-from observer_pipeline.failures import describe
+from observer_pipeline.checks.results import check_result, failed_by
+from observer_pipeline.checks.verdict import Severity
+from observer_pipeline.failures import cause_of
 from observer_pipeline.partitions import key_of
 
 _EXTERNAL = (
@@ -44,22 +46,25 @@ KIWOOM_CHECK = dg.AssetCheckSpec(
 
 def broker_refused(spec: dg.AssetCheckSpec, error: ExternalError, day: date) -> dg.AssetCheckResult:
     """Returns a check where the broker gave nothing."""
-    return dg.AssetCheckResult(
-        asset_key=spec.asset_key,
-        check_name=spec.name,
-        passed=False,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="The broker gave none.",
-        metadata={**describe(error), "trading_day": key_of(day)},
+    return failed_by(
+        spec.key,
+        error,
+        severity=Severity.WARN,
+        reason="The broker gave none.",
+        bound="one that lasts",
+        observed=f"none: {cause_of(error).value}",
+        more={"trading_day": key_of(day)},
     )
 
 
 def not_configured(spec: dg.AssetCheckSpec, reason: str, day: date) -> dg.AssetCheckResult:
     """Returns a check where there is no account."""
-    return dg.AssetCheckResult(
-        asset_key=spec.asset_key,
-        check_name=spec.name,
+    return check_result(
+        spec.key,
         passed=True,
-        description=reason,
-        metadata={"bound": "nothing", "observed": "no account", "trading_day": key_of(day)},
+        severity=Severity.WARN,
+        reason=reason,
+        bound="nothing",
+        observed="no account",
+        more={"trading_day": key_of(day)},
     )

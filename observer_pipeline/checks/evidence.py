@@ -28,10 +28,13 @@ from observer_core.lake.schemas import JOURNAL_TABLES, SCHEMAS, Table, table_of
 from observer_core.market.calendar import MarketCalendar, Session
 from observer_core.reference.symbols import Symbols, read_symbols
 from observer_core.reference.universe import Universe, earlier_universe, read_universe
+from observer_core.retention.facts import journal_days
 from observer_core.settings.paths import Paths, Track
 from observer_pipeline.checks import figures, stored
+from observer_pipeline.checks.rules.calendar import StrayDay
 from observer_pipeline.checks.rules.conservation import HourCount
 from observer_pipeline.checks.rules.tape import Gap, Hole, PriceCount, PriceRange, StepBack
+from observer_pipeline.partitions import no_partition
 from observer_pipeline.resources import Deployment
 
 # Shares of Korean and foreign companies, and receipts (broker reference, 5.4).
@@ -229,6 +232,17 @@ class DayEvidence:
         """Returns symbol -> factor of the day's corporate actions of a kind; 0 where it has none."""
         found = self.frame(Table.CORPORATE_ACTIONS).filter(pl.col("kind") == kind)
         return dict(found.select("symbol", pl.col("factor").fill_null(0.0)).collect().rows())
+
+    def stray_days(self) -> list[StrayDay]:
+        """Returns the days of the journal that are no trading days and have records."""
+        found = []
+        for day in journal_days(self.paths):
+            if why := no_partition(day):
+                manifests = [one for track in Track for one in manifests_of(self.paths, track, day)]
+                records = sum(manifest.records for manifest in manifests)
+                found.append(StrayDay(day, why, len(manifests), records))
+        # The collector notes its own starts and stops on days of rest, too.
+        return [stray for stray in found if stray.records]
 
     def frame(self, table: Table) -> pl.LazyFrame:
         """Returns the day of a table, open or closed."""

@@ -14,12 +14,16 @@ from datetime import datetime
 import dagster as dg
 
 from observer_contracts.catalogue import RULES
-from observer_contracts.model import Contract, Result, Severity, Source, Status
+from observer_contracts.model import Contract, Result, Source, Status
+from observer_contracts.model import Severity as RuleSeverity
 from observer_pipeline import keys
+from observer_pipeline.checks.results import check_result
+from observer_pipeline.checks.verdict import Severity
 
 Since = Mapping[Result, datetime]
 
-_SEVERE = frozenset({Severity.CRITICAL, Severity.HIGH})
+_SEVERE = frozenset({RuleSeverity.CRITICAL, RuleSeverity.HIGH})
+_BOUND = "no rule fails, and each has its evidence"
 _MOST_ROWS = 50
 REPORT_CHECK = dg.AssetCheckSpec(
     name="no_contract_broken",
@@ -79,12 +83,14 @@ def judged(
 
 
 def _unevaluated(source: Source, contract: Contract, obstacle: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=keys.evidence(source),
-        check_name=check_name(contract),
+    return check_result(
+        dg.AssetCheckKey(keys.evidence(source), check_name(contract)),
         passed=False,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"The contract could not be evaluated: {obstacle}",
+        severity=Severity.WARN,
+        reason=f"The contract could not be evaluated: {obstacle}",
+        bound=_BOUND,
+        observed="not evaluated",
+        offenders=[{"evidence": source.value, "obstacle": obstacle}],
     )
 
 
@@ -92,36 +98,37 @@ def _verdict(
     source: Source, contract: Contract, results: Sequence[Result], since: Since
 ) -> dg.AssetCheckResult:
     counts = Counter(result.status for result in results)
-    failing = [result for result in results if result.status is Status.FAIL]
-    severe = any(result.severity in _SEVERE for result in failing)
-    metadata: dict[str, dg.MetadataValue] = {
-        state.value.lower(): dg.MetadataValue.int(counts[state]) for state in Status if counts[state]
-    }
-    notable = [result for result in results if result.status is not Status.PASS]
-    if notable:
-        metadata["findings"] = table(notable, since)
-    return dg.AssetCheckResult(
-        asset_key=keys.evidence(source),
-        check_name=check_name(contract),
-        passed=not failing and not _without_evidence(contract, counts),
-        severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
-        description=_sentence(counts, failing),
-        metadata=metadata,
+    return _result(
+        dg.AssetCheckKey(keys.evidence(source), check_name(contract)),
+        results,
+        [result for result in results if result.status is not Status.PASS],
+        since,
+        passed=not counts[Status.FAIL] and not _without_evidence(contract, counts),
     )
 
 
 def overall(results: Sequence[Result], since: Since) -> dg.AssetCheckResult:
     """Returns the verdict on all contracts together."""
+    failing = [result for result in results if result.status is Status.FAIL]
+    return _result(REPORT_CHECK.key, results, failing, since, passed=bool(results) and not failing)
+
+
+def _result(
+    key: dg.AssetCheckKey, results: Sequence[Result], shown: Sequence[Result], since: Since, *, passed: bool
+) -> dg.AssetCheckResult:
     counts = Counter(result.status for result in results)
     failing = [result for result in results if result.status is Status.FAIL]
     severe = any(result.severity in _SEVERE for result in failing)
-    return dg.AssetCheckResult(
-        asset_key=keys.CONTRACT_REPORT,
-        check_name=REPORT_CHECK.name,
-        passed=bool(results) and not failing,
-        severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
-        description=_sentence(counts, failing),
-        metadata={"findings": table(failing, since)} if failing else {},
+    states = {state.value.lower(): counts[state] for state in Status if counts[state]}
+    return check_result(
+        key,
+        passed=passed,
+        severity=Severity.ERROR if severe else Severity.WARN,
+        reason=_sentence(counts, failing),
+        bound=_BOUND,
+        observed=", ".join(f"{count} {state}" for state, count in states.items()) or "no evidence",
+        offenders=[_row(result, since) for result in shown],
+        more=states,
     )
 
 
@@ -145,22 +152,22 @@ def _sentence(counts: Counter[Status], failing: Sequence[Result]) -> str:
 
 def table(results: Sequence[Result], since: Since) -> dg.TableMetadataValue:
     """Returns results as a table, the worst first."""
-    rows = [
-        dg.TableRecord(
-            {
-                "state": result.status.value,
-                "rule": result.rule.id,
-                "severity": result.severity.value,
-                "object": result.finding.object,
-                "expected": result.finding.expected,
-                "observed": result.finding.observed,
-                "since": _shown(since.get(result)),
-                "remedy": result.remedy,
-            }
-        )
-        for result in results[:_MOST_ROWS]
-    ]
+    rows = [dg.TableRecord(_row(result, since)) for result in results[:_MOST_ROWS]]
     return dg.MetadataValue.table(rows, schema=dg.TableSchema([dg.TableColumn(name) for name in _COLUMNS]))
+
+
+def _row(result: Result, since: Since) -> dict[str, str]:
+    told = (
+        result.status.value,
+        result.rule.id,
+        result.severity.value,
+        result.finding.object,
+        result.finding.expected,
+        result.finding.observed,
+        _shown(since.get(result)),
+        result.remedy,
+    )
+    return dict(zip(_COLUMNS, told, strict=True))
 
 
 def _shown(moment: datetime | None) -> str:

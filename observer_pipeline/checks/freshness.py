@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from observer_core.lake.schemas import Table
 from observer_pipeline import keys
+from observer_pipeline.checks.calendar import CALENDAR_CONTRACTS
 from observer_pipeline.checks.contract import Contract
 from observer_pipeline.checks.rules import sessions
 from observer_pipeline.checks.verdict import Verdict
@@ -88,7 +89,7 @@ FRESHNESS_CONTRACTS = (
 
 # Judged together with what stands before them: the journal's hours, and what waits between the two.
 WATCHED = (
-    *((contract.asset, contract.name) for contract in FRESHNESS_CONTRACTS),
+    *((contract.asset, contract.name) for contract in (*FRESHNESS_CONTRACTS, *CALENDAR_CONTRACTS)),
     (keys.COLLECTOR, "finished_hours_sealed"),
     (keys.SCALP_JOURNAL, "trading_hours_recorded"),
     (keys.SCALP_JOURNAL, "finished_hours_compacted"),

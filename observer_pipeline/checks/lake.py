@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from observer_core.lake.schemas import JOURNAL_TABLES, Table
 from observer_core.settings.paths import Track
 from observer_pipeline import keys
+from observer_pipeline.checks.calendar import CALENDAR_CONTRACTS
 from observer_pipeline.checks.contract import Contract
 from observer_pipeline.checks.rules import conservation, schema, sessions, tape
 from observer_pipeline.checks.verdict import Verdict
@@ -182,7 +183,7 @@ _TAPE = (
 )
 
 # One step: they share the evidence, and a step costs the database more than a count.
-LAKE_CONTRACTS = (*_FEED, *_TABLES, *_TAPE)
+LAKE_CONTRACTS = (*_FEED, *CALENDAR_CONTRACTS, *_TABLES, *_TAPE)
 
 BARS_CONTRACTS = (
     Contract(

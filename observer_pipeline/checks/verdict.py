@@ -32,6 +32,7 @@ class Verdict:
         observed: What was seen, in the same unit.
         offenders: The rows that break the promise, the worst first; a few of them.
         reason: One sentence for the operator.
+        external: Whether something outside of Observer has kept the promise from being kept or judged.
     """
 
     passed: bool
@@ -40,3 +41,4 @@ class Verdict:
     observed: Scalar
     offenders: Sequence[Offender] = ()
     reason: str = ""
+    external: bool = False

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from observer_pipeline import keys
+from observer_pipeline.checks.results import check_result
+from observer_pipeline.checks.verdict import Severity
 
 if TYPE_CHECKING:
     from observer_core.warehouse import Readiness
-
-_MOST_SHOWN = 50
 
 PARTITIONS_AHEAD = dg.AssetCheckSpec(
     name="partitions_ahead",
@@ -34,34 +34,25 @@ def judge(found: Readiness) -> Iterator[dg.AssetCheckResult]:
     """Yields the verdicts on what the database has."""
     wanted = f"partitions of {len(found.days)} days"
     missing = found.missing_partitions
-    yield dg.AssetCheckResult(
-        asset_key=keys.WAREHOUSE_SCHEMA,
-        check_name=PARTITIONS_AHEAD.name,
+    yield check_result(
+        PARTITIONS_AHEAD.key,
         passed=not missing,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{len(missing)} partitions up to {found.days[-1]} are missing."
+        severity=Severity.ERROR,
+        reason=f"{len(missing)} partitions up to {found.days[-1]} are missing."
         if missing
         else f"All {wanted} are there, up to {found.days[-1]}.",
-        metadata={"bound": wanted, "observed": f"{len(missing)} missing", "offenders": _listed(missing)},
+        bound=wanted,
+        observed=f"{len(missing)} missing",
+        offenders=[{"missing": str(name)} for name in missing],
     )
     access = found.access
     offenders = (*access.missing, *access.unreadable)
-    yield dg.AssetCheckResult(
-        asset_key=keys.WAREHOUSE_SCHEMA,
-        check_name=ROLES_HAVE_RIGHTS.name,
+    yield check_result(
+        ROLES_HAVE_RIGHTS.key,
         passed=access.complete,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=access.remedy or "Writers and readers have their rights on every table.",
-        metadata={
-            "bound": "2 groups",
-            "observed": f"{len(offenders)} missing",
-            "offenders": _listed(offenders),
-        },
-    )
-
-
-def _listed(names: tuple[str, ...]) -> dg.TableMetadataValue:
-    return dg.MetadataValue.table(
-        [dg.TableRecord({"missing": str(name)}) for name in names[:_MOST_SHOWN]],
-        schema=dg.TableSchema.from_name_type_dict({"missing": "text"}),
+        severity=Severity.WARN,
+        reason=access.remedy or "Writers and readers have their rights on every table.",
+        bound="2 groups",
+        observed=f"{len(offenders)} missing",
+        offenders=[{"missing": str(name)} for name in offenders],
     )

@@ -1,6 +1,7 @@
 """`observer.read` and `observer sql` over a small lake of open and closed days."""
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +12,8 @@ from polars.testing import assert_frame_equal
 
 from observer import read
 from observer.__main__ import main
-from observer_core.errors import ConfigurationError, StorageError
+from observer.commands import sql
+from observer_core.errors import ConfigurationError, InputError, StorageError
 from observer_core.lake.completeness import build_completeness
 from observer_core.lake.parquet import TableWriter
 from observer_core.lake.schemas import SCHEMAS, Table
@@ -157,12 +159,55 @@ def test_only_the_columns_and_the_symbol_asked_for_are_read(lake):
     assert "PROJECT" in plan
 
 
-def test_what_is_no_date_or_no_lake_is_named(lake, tmp_path):
-    """A wrong word is an error with a remedy, not an empty answer."""
-    with pytest.raises(ConfigurationError, match="'15/9/2026' is no date"):
-        lake.trades("15/9/2026")
+def test_what_is_no_lake_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="nowhere"):
         read.at(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        ("15/9/2026", "days: '15/9/2026' is no date. Remedy: Write it as '2026-09-15'"),
+        (20260915, "days: 20260915 is no day. Remedy: Write a date or its text"),
+        (None, "days: None is no day"),
+        (b"2026-09-15", "days: b'2026-09-15' is no day"),
+        (["2026-09-15", 16], "days: 16 is no day"),
+        (datetime(2026, 9, 15, 23, tzinfo=UTC), "is a moment and no day. Remedy: Write '2026-09-15', or"),
+        ([datetime(2026, 9, 15, tzinfo=UTC)], "is a moment and no day"),
+        (("2026-09-16", "2026-09-15"), "2026-09-16 to 2026-09-15 ends before it begins"),
+        (("2026-09-15",), "is a tuple of 1; a tuple is the first and the last day"),
+        (("2026-09-15", "2026-09-16", "2026-09-17"), "is a tuple of 3"),
+    ],
+)
+def test_what_is_no_day_is_an_error_with_a_remedy(lake, days, told):
+    """It is raised where the question is put, and is no empty answer."""
+    for ask in (lake.trades, lake.quotes, lake.bars, lake.coverage):
+        with pytest.raises(InputError) as raised:
+            ask(days)
+        assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("symbols", [5930, ["005930", 660], b"005930", 0.5])
+def test_what_is_no_symbol_is_an_error_with_a_remedy(lake, symbols):
+    with pytest.raises(InputError, match=r"is no symbol\. Remedy: Write it as text with its leading zeros"):
+        lake.trades("2026-09-15", symbols)
+
+
+def test_days_and_symbols_may_be_any_collection(lake):
+    """A generator is read once and asked for as often as a list."""
+    days = {"2026-09-15", OPEN}
+    for form in (set(days), frozenset(days), (day for day in days), pl.Series([CLOSED, OPEN]), list(days)):
+        rows = lake.table("scalp_trades", form, (symbol for symbol in ["000660", "005930"]))
+        assert [rows.collect().height for _ in range(2)] == [5, 5]
+    assert lake.trades([], []).collect().is_empty()
+    assert lake.trades(CLOSED, []).collect().is_empty()
+
+
+def test_what_is_no_table_is_named(lake):
+    with pytest.raises(
+        InputError, match=r"there is no table 'trades'\. Remedy: Name one of: backfill_trades"
+    ):
+        lake.table("trades", CLOSED)
 
 
 def test_the_environment_names_the_lake(folder, monkeypatch):
@@ -224,6 +269,46 @@ def test_sql_writes_nothing(folder, prefix, capsys):
     assert stored.read_bytes() == before
 
 
+@pytest.mark.parametrize("query", ["SELECT 1; SELECT 2", "SELECT count(*) FROM gaps; SHOW TABLES"])
+def test_sql_answers_one_query_at_a_time(folder, query, capsys):
+    """Of several only the last one could be shown."""
+    assert main(["sql", "--data", str(folder), query]) == 1
+    shown = capsys.readouterr()
+    assert "These are 2 queries. Remedy: Ask one at a time" in shown.err
+    assert not shown.out
+
+
+@pytest.mark.parametrize("query", ["", " ", ";", "-- nothing but a remark"])
+def test_sql_says_when_nothing_was_asked(folder, query, capsys):
+    assert main(["sql", "--data", str(folder), query]) == 1
+    assert "The query is empty. Remedy: Ask something" in capsys.readouterr().err
+
+
+def test_sql_shows_the_tables_of_the_lake_and_no_others(folder, capsys):
+    assert main(["sql", "--data", str(folder), "--csv", "SHOW TABLES"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["name", *sorted(Table)]
+
+
+def test_sql_asks_again_where_a_day_was_closed_meanwhile(folder, capsys, monkeypatch):
+    """The hours that the view was made of are gone, and the day's file has their rows."""
+    paths = read.at(folder).paths
+    opened = sql.open_lake
+    closes = iter([True])
+
+    def open_and_close(paths):
+        connection = opened(paths)
+        for _ in closes:
+            hours = read.at(folder).table(Table.SCALP_TRADES, OPEN).collect()
+            write(paths.lake_day(Table.SCALP_TRADES, OPEN), Table.SCALP_TRADES, hours)
+            shutil.rmtree(paths.lake_open_day(Table.SCALP_TRADES, OPEN))
+        return connection
+
+    monkeypatch.setattr(sql, "open_lake", open_and_close)
+    query = "SELECT count(*) AS n, sum(volume) AS shares FROM scalp_trades WHERE trading_day = '2026-09-16'"
+    assert main(["sql", "--data", str(paths.data), "--csv", query]) == 0
+    assert capsys.readouterr().out.splitlines() == ["n,shares", "2,6"]
+
+
 @pytest.mark.parametrize("prefix", ["EXPLAIN", "EXPLAIN ANALYZE", "explain (format json)"])
 def test_sql_explains_a_query(folder, prefix, capsys):
     """A plan changes nothing."""
@@ -231,12 +316,16 @@ def test_sql_explains_a_query(folder, prefix, capsys):
     assert capsys.readouterr().out
 
 
-def test_a_file_that_was_cut_off_is_named(folder):
-    """Before anything is read, and with what to do about it."""
+def test_a_file_that_was_cut_off_is_named(folder, capsys):
+    """In Python and in SQL, with what to do about it; other tables can be asked."""
     [stored] = (folder / "lake").rglob("scalp_trades/date=2026-09-15/day.parquet")
     stored.write_bytes(stored.read_bytes()[:-9])
     with pytest.raises(StorageError, match=f"{stored} is damaged"):
-        read.at(folder).trades("2026-09-15")
+        read.at(folder).trades("2026-09-15").collect()
+    assert main(["sql", "--data", str(folder), "--csv", "SELECT count(*) AS n FROM gaps"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == ["n", "2"]
+    assert f"The table scalp_trades is left out: The table file {stored} is damaged" in shown.err
 
 
 def test_a_folder_that_is_no_day_is_none_of_ours(folder):

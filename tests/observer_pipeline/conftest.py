@@ -24,6 +24,7 @@ from observer_core.settings import Paths, PathSettings
 from observer_core.settings.paths import Track
 from observer_pipeline import keys
 from observer_pipeline.definitions import build_defs
+from observer_pipeline.failures import SOURCE_RETRIES
 from observer_simulator.settings import (
     SIMULATED_APP_KEY,
     SIMULATED_APP_SECRET,
@@ -242,6 +243,9 @@ class Deployment:
         self.set_environment(**self.environment)
         # A broker that is not there is asked four times; its absence is no matter of seconds here.
         monkeypatch.setattr("observer_core.brokers.kis.rest._FIRST_PAUSE_SECONDS", 0.01)
+        # Nor is that of its files one of minutes.
+        quick = dg.RetryPolicy(max_retries=SOURCE_RETRIES.max_retries, delay=0.01)
+        monkeypatch.setattr("observer_pipeline.assets.reference.SOURCE_RETRIES", quick)
         self.paths = Paths(PathSettings.load(self.environment))
         self.defs = build_defs()
         self.instance = dg.DagsterInstance.ephemeral()

@@ -43,7 +43,7 @@ def test_its_own_cause_comes_first():
 
 def test_the_verdict_names_the_worst_first():
     verdict = nothing_missing({"000660": 5, "005930": 7}, traded=100, silent_hours=())
-    assert (verdict.passed, verdict.bound, verdict.observed) == (False, 0, 12)
+    assert (verdict.passed, verdict.observed) == (False, "12 shares missing, 0 hours silent")
     assert [one["symbol"] for one in verdict.offenders] == ["005930", "000660"]
     assert nothing_missing({}, traded=100, silent_hours=()).passed
 
@@ -87,7 +87,9 @@ def test_holes_of_a_day_are_accounted_for_by_symbol(refreshed):
     assert (shown["captured_shares"].value, shown["missing_shares"].value) == (180, 40)
     assert round(shown["complete_percent"].value, 2) == round(100 * 180 / 220, 2)
     check = run.checks["completeness:nothing_missing"]
-    assert (check.passed, check.metadata["observed"].value) == (False, 40)
+    assert not check.passed
+    assert check.metadata["bound"].value == "0 shares missing, 0 hours silent"
+    assert check.metadata["observed"].value == "40 shares missing, 0 hours silent"
     assert "data:image/png" in shown["picture"].value
     stored = scan(refreshed.paths, Table.COMPLETENESS, refreshed.day).collect()
     assert stored["missing_volume"].sum() == 40
@@ -108,6 +110,7 @@ def test_an_hour_without_any_record_leaves_no_day_complete(refreshed):
     check = run.checks["completeness:nothing_missing"]
     assert not check.passed
     assert "Nothing was recorded in 10:00" in check.description
+    assert check.metadata["observed"].value == "0 shares missing, 1 hours silent"
     shown = run.metadata["completeness"]
     assert shown["hours_without_records"].value == "10:00"
     assert "complete_percent" not in shown

@@ -84,7 +84,7 @@ def test_a_broken_contract_fails_its_check_and_no_other(verify, broken):
     assert run.failed() == {"manifests:security": "ERROR", "report:no_contract_broken": "ERROR"}
     check = run.checks["manifests:security"]
     assert check.description.startswith("CTX-001 at Deployment/observer")
-    [row] = [row.data for row in check.metadata["findings"].records if row.data["state"] == "FAIL"]
+    [row] = [row.data for row in check.metadata["offenders"].records if row.data["state"] == "FAIL"]
     assert (row["rule"], row["object"], row["severity"]) == ("CTX-001", "Deployment/observer", "critical")
     assert row["remedy"]
 
@@ -93,7 +93,7 @@ def test_since_when_is_known_and_kept(verify, deployment, broken):
     """A state begins with the verification that saw it first."""
 
     def since(run: Verified) -> str:
-        return run.checks["manifests:security"].metadata["findings"].records[0].data["since"]
+        return run.checks["manifests:security"].metadata["offenders"].records[0].data["since"]
 
     deployment.set_clock(deployment.at(9, 25))
     first = since(verify(OBSERVER_CONTRACT_MANIFESTS=str(broken)))
@@ -146,7 +146,7 @@ def test_a_database_that_is_away_costs_the_history_only(verify, broken):
     run = verify(OBSERVER_CONTRACT_MANIFESTS=str(broken), DB_PORT="9", DB_HOST="127.0.0.1")
     assert run.success
     assert "manifests:security" in run.failed()
-    assert run.checks["manifests:security"].metadata["findings"].records[0].data["since"] == ""
+    assert run.checks["manifests:security"].metadata["offenders"].records[0].data["since"] == ""
 
 
 def test_evidence_that_this_deployment_does_not_have_leaves_its_checks_alone(verify):

@@ -167,7 +167,9 @@ def test_only_assets_that_ask_a_remote_side_are_retried():
         node.name for node in DEFS.resolve_job_def("close_day").all_node_defs
         if isinstance(node, dg.OpDefinition) and node.retry_policy
     }  # fmt: skip
-    assert retried == {"kis_access_token", "kis_approval_key", "warehouse_universe", "warehouse_load"}
+    assert retried == {
+        "kis_access_token", "kis_approval_key", "symbols", "warehouse_universe", "warehouse_load"
+    }  # fmt: skip
 
 
 def test_the_warehouses_tables_are_those_of_the_graph():

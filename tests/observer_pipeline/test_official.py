@@ -29,6 +29,12 @@ def test_a_broker_that_nobody_reaches_leaves_no_day_open_and_is_no_fault_of_ours
     told = {name: text for name, text in run.failed_checks.items() if "external: " in text}
     assert set(told) == {"daily_official:figures_stated", "day_close:official_figures_agree"}
     assert all(text.startswith("WARN external: ") for text in told.values())
+    nothing = "external: nothing was compared: the broker stated no figures for 3 symbols and venues."
+    agree = run.checks["day_close:official_figures_agree"]
+    assert agree.description == nothing
+    assert agree.metadata["observed"].value == "0 differ without a reason, of 0 compared"
+    assert agree.metadata["cause"].value == "external"
+    assert "explained_percent" not in run.metadata["daily_official"]
     rows = stored(recorded)
     assert rows["answer"].to_list() == ["failed"] * 3
     assert rows["volume"].null_count() == 3

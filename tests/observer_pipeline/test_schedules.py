@@ -90,6 +90,28 @@ def test_holidays_are_not_closed(resource):
     assert "KRX closed" in tick(compact_closed_hours, at(10, 5, day=date(2026, 9, 25)), resource).skip_message
 
 
+@pytest.mark.parametrize("day", [date(2028, 1, 3), date(2030, 1, 7)])
+def test_after_the_calendars_end_nothing_is_asked_for_that_has_no_partition(mounts, resource, day):
+    """Whether the exchange is open is not known: a reason to read, and no run that fails."""
+    seal(mounts, "0_09_000001")
+    for evaluate, moment, deployment in (
+        (refresh_before_session, at(8, 5, day=day), None),
+        (compact_closed_hours, at(10, 5, day=day), resource),
+        (close_after_session, at(20, 10, day=day), resource),
+    ):
+        skipped = tick(evaluate, moment, deployment)
+        assert isinstance(skipped, dg.SkipReason)
+        assert skipped.skip_message.startswith(
+            f"{day} is after 2027-12-31, the end of the trading calendar. Deploy a release"
+        )
+
+
+def test_on_the_calendars_last_day_everything_runs():
+    """The last session of 2027 is 2027-12-30: KRX is closed on the last day of the year."""
+    assert tick(refresh_before_session, at(8, 5, day=date(2027, 12, 30))).partition_key == "2027-12-30"
+    assert "KRX closed" in tick(refresh_before_session, at(8, 5, day=date(2027, 12, 31))).skip_message
+
+
 @pytest.mark.parametrize(("clock", "expected"), [("real", True), ("shared:/tmp/clock", False)])
 def test_everything_runs_by_itself_on_the_real_clock_only(clock, expected):
     repository = build_defs(clock=clock).get_repository_def()

@@ -1,11 +1,14 @@
 """A day that changed after its close is closed again; one that cannot be is not asked for without end."""
 
+from datetime import date, datetime, timedelta
+
 import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
+from observer_core.clock import KST
 from observer_pipeline.resources import Deployment
-from observer_pipeline.sensors import unfinished_days
+from observer_pipeline.sensors import _days_to_watch, unfinished_days
 
 
 @pytest.fixture
@@ -27,6 +30,13 @@ def evaluate(deployment, cursor: str | None = None):
     resource = Deployment(time_source=deployment.environment["OBSERVER_CLOCK"])
     results = list(unfinished_days(context, resource))
     return [one for one in results if isinstance(one, dg.RunRequest)], results, context.cursor
+
+
+def test_no_day_beyond_the_calendar_is_asked_for():
+    """It has no partition, so that a run for it could only fail."""
+    evening = datetime(2028, 1, 4, 21, 30, tzinfo=KST)
+    assert _days_to_watch(evening) == [date(2027, 12, day) for day in (28, 29, 30)]
+    assert _days_to_watch(evening + timedelta(days=30)) == []
 
 
 def test_a_day_is_left_alone_until_its_last_segment_is_sealed(sealed):

@@ -5,7 +5,6 @@ Invariant: the bytes of a download are kept as they came, before anything is rea
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +17,6 @@ from observer_core.brokers.kis.masters import Instrument, parse_master, unzip_ma
 from observer_core.errors import MasterFileError, NetworkError
 from observer_core.files import write_atomically
 
-_ATTEMPTS = 3
-_PAUSE_SECONDS = 1.0
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
 
@@ -104,25 +101,14 @@ async def _master_file(
 
 
 async def _fetch(http: httpx.AsyncClient, url: str) -> bytes:
-    attempt = 1
-    while True:
-        try:
-            response = await http.get(url)
-        except httpx.HTTPError as error:
-            failure = NetworkError(
-                f"{url} gave no answer: {type(error).__name__} {error}".rstrip(),
-                remedy="Check KIS_MASTER_URL, the network and the egress rules.",
-            )
-            if attempt == _ATTEMPTS:
-                raise failure from error
-        else:
-            if response.is_success:
-                return response.content
-            failure = NetworkError(
-                f"{url} answered HTTP {response.status_code}.", remedy="Check KIS_MASTER_URL."
-            )
-            if attempt == _ATTEMPTS or response.status_code < 500:
-                raise failure
-        # Real time: the far side recovers in its own.
-        await asyncio.sleep(_PAUSE_SECONDS * attempt)
-        attempt += 1
+    # Asked once: whoever needs the files knows how long they can be waited for.
+    try:
+        response = await http.get(url)
+    except httpx.HTTPError as error:
+        raise NetworkError(
+            f"{url} gave no answer: {type(error).__name__} {error}".rstrip(),
+            remedy="Check KIS_MASTER_URL, the network and the egress rules.",
+        ) from error
+    if not response.is_success:
+        raise NetworkError(f"{url} answered HTTP {response.status_code}.", remedy="Check KIS_MASTER_URL.")
+    return response.content

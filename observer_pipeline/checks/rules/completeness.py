@@ -34,8 +34,8 @@ def nothing_missing(missing: Mapping[str, int], *, traded: int, silent_hours: Se
     return Verdict(
         passed=not missing and not silent_hours,
         severity=Severity.WARN,
-        bound=0,
-        observed=total,
+        bound="0 shares missing, 0 hours silent",
+        observed=f"{total:,} shares missing, {len(hours)} hours silent",
         offenders=offenders,
         reason=told,
     )

@@ -29,6 +29,7 @@ def figures_stated(unanswered: Mapping[str, str], *, asked: int) -> Verdict:
         reason=f"external: the broker stated no figures for {len(unanswered)} of {asked} symbols and venues."
         if unanswered
         else f"The broker stated its figures for all {asked} symbols and venues.",
+        external=bool(unanswered),
     )
 
 
@@ -40,26 +41,37 @@ def official_figures_agree(compared: Sequence[Reconciled]) -> Verdict:
     """
     faults = [one for one in compared if one.outcome is Outcome.UNEXPLAINED]
     waiting = [one for one in compared if one.outcome is Outcome.NOT_ANSWERED]
-    explained = sum(one.outcome is Outcome.EXPLAINED for one in compared)
-    agreeing = len(compared) - len(faults) - len(waiting) - explained
-    told = f"{agreeing} agree, {explained} differ for recorded reasons"
-    if len(waiting) < len(compared):
-        told += f", {share_explained(compared):.4%} of the shares explained"
     return Verdict(
-        passed=not faults and not waiting,
+        # What nobody has compared is never green.
+        passed=bool(compared) and not faults and not waiting,
         severity=Severity.ERROR if faults else Severity.WARN,
-        bound=0,
-        observed=len(faults),
+        bound="0 differ without a reason",
+        observed=f"{len(faults)} differ without a reason, of {len(compared) - len(waiting)} compared",
         offenders=[_offender(one) for one in (faults or waiting)[:_SHOWN]],
-        reason=_reason(len(faults), len(waiting), told),
+        reason=_reason(compared, faults=len(faults), waiting=len(waiting)),
+        external=bool(waiting) and not faults,
     )
 
 
-def _reason(faults: int, waiting: int, told: str) -> str:
+def _reason(compared: Sequence[Reconciled], *, faults: int, waiting: int) -> str:
+    if not compared:
+        return "Nothing was compared: no trade of the day is in the lake."
+    if waiting == len(compared):
+        return (
+            f"external: nothing was compared: the broker stated no figures for {waiting} symbols and venues."
+        )
+    explained = sum(one.outcome is Outcome.EXPLAINED for one in compared)
+    agreeing = len(compared) - faults - waiting - explained
+    told = (
+        f"{agreeing} agree, {explained} differ for recorded reasons, "
+        f"{share_explained(compared):.4%} of the shares compared are captured or explained"
+    )
     if faults:
         return f"{faults} symbols and venues differ from the broker's figures without a reason; {told}."
     if waiting:
-        return f"external: nothing to compare {waiting} symbols and venues with; {told}."
+        return (
+            f"external: the broker stated no figures for {waiting} symbols and venues; of the others {told}."
+        )
     return f"Every figure is the broker's or has its reason: {told}."
 
 

@@ -79,7 +79,7 @@ def preferred_source(source: str, *, preferred: str, failed_stages: Mapping[str,
         offenders=[{"stage": stage, "reason": reason} for stage, reason in failed_stages.items()],
         reason="The symbols come from the broker's master files."
         if source == preferred
-        else f"The symbols come from {source}, because {preferred} failed.",
+        else f"The symbols come from {source}, because {preferred} gave none: see its reason.",
     )
 
 

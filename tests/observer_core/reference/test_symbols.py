@@ -7,6 +7,7 @@ import pytest
 
 from observer_core.clock import KST, StepClock
 from observer_core.errors import InputError, NetworkError
+from observer_core.reference.choosing import build_symbols
 from observer_core.reference.listing import LISTING_DATE, read_listing
 from observer_core.reference.stages import (
     KisMasterStage,
@@ -15,7 +16,7 @@ from observer_core.reference.stages import (
     PackagedListingStage,
     default_stages,
 )
-from observer_core.reference.symbols import Loaded, Outcome, build_symbols, last_good_symbols, read_symbols
+from observer_core.reference.symbols import Loaded, Outcome, last_good_symbols, read_symbols
 from observer_core.reference.universe import ensure_universe
 from observer_core.settings import KisSettings, KiwoomSettings, UniverseSettings
 
@@ -190,13 +191,91 @@ async def test_a_damaged_health_file_is_begun_anew(paths, clock, market, content
     assert list(json.loads(paths.symbol_health.read_bytes())["stages"]) == ["kis-master"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format":2}', '{"format":1,"date":"x"}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"format":1,"date":"x"}'])
 def test_a_damaged_file_names_itself(paths, content):
     path = paths.symbols(DAY)
     path.parent.mkdir()
     path.write_text(content)
-    with pytest.raises(InputError, match="symbols_20260915"):
+    with pytest.raises(InputError, match=r"symbols_20260915.* Remedy: Move the file away, then run"):
         read_symbols(path)
+
+
+def test_a_missing_file_is_written_by_a_refresh_and_one_of_a_later_release_by_none(paths):
+    """Each remedy is one that helps: nothing can be moved away that is not there."""
+    path = paths.symbols(DAY)
+    with pytest.raises(InputError, match=r"There is no symbols file .* Remedy: Run refresh_reference"):
+        read_symbols(path)
+    path.parent.mkdir()
+    path.write_text('{"format":2}')
+    with pytest.raises(InputError, match=r"format 2 instead of 1\. Remedy: Deploy the release"):
+        read_symbols(path)
+
+
+async def test_a_failure_that_the_caller_waits_for_leaves_the_day_open(paths, clock, market):
+    """Nothing is settled by one bad minute; what the source said is kept all the same."""
+    stages = (Source("kis-master", NetworkError("no route")), Source("packaged-listing", market(1000)))
+    with pytest.raises(NetworkError, match="no route"):
+        await build_symbols(paths, DAY, stages, clock, try_again=lambda error: True)
+    assert not paths.symbols(DAY).exists()
+    assert stages[1].asked == 0
+    health = json.loads(paths.symbol_health.read_bytes())["stages"]
+    assert (health["kis-master"]["outcome"], health["kis-master"]["reason"]) == ("failed", "no route")
+    stages[0].answer = market(1200)
+    symbols = await build_symbols(paths, DAY, stages, clock, try_again=lambda error: True)
+    assert (symbols.source, symbols.replaces) == ("kis-master", "")
+
+
+@pytest.fixture
+async def degraded(paths, clock, market):
+    """The day's symbols came from the third of four sources."""
+    stages = (
+        Source("kis-master", NetworkError("no route")),
+        Source("kiwoom", ()),
+        Source("last-good", market(1100)),
+        Source("packaged-listing", market(1000)),
+    )
+    await build_symbols(paths, DAY, stages, clock)
+    return stages
+
+
+async def test_before_the_session_a_better_source_takes_the_place_of_a_worse_one(
+    paths, clock, market, degraded
+):
+    degraded[0].answer = market(1200)
+    await clock.advance_to(NOW + timedelta(minutes=50))
+    symbols = await build_symbols(paths, DAY, degraded, clock)
+    assert (symbols.source, len(symbols.instruments)) == ("kis-master", 1200)
+    assert symbols.replaces == "last-good of 2026-09-15T07:30:00+09:00"
+    assert [(one.name, one.outcome) for one in symbols.stages] == [
+        ("kis-master", Outcome.USED),
+        ("kiwoom", Outcome.NOT_NEEDED),
+        ("last-good", Outcome.NOT_NEEDED),
+        ("packaged-listing", Outcome.NOT_NEEDED),
+    ]
+    assert read_symbols(paths.symbols(DAY)) == symbols
+    assert json.loads(paths.symbols(DAY).read_bytes())["replaces"] == symbols.replaces
+
+
+async def test_symbols_stay_as_they_are_where_nothing_better_is_had(paths, clock, degraded):
+    before = paths.symbols(DAY).read_bytes()
+    assert (await build_symbols(paths, DAY, degraded, clock)).source == "last-good"
+    assert paths.symbols(DAY).read_bytes() == before
+    # The two that would be better were asked again, those that would not were not.
+    assert [source.asked for source in degraded] == [2, 2, 1, 0]
+
+
+@pytest.mark.parametrize("used_by", ["a universe", "the session"])
+async def test_symbols_that_are_in_use_are_never_written_again(paths, clock, market, degraded, used_by):
+    """A universe is immutable, and what it was made from with it; so is the day once it has begun."""
+    before = paths.symbols(DAY).read_bytes()
+    if used_by == "a universe":
+        ensure_universe(paths, read_symbols(paths.symbols(DAY)), UniverseSettings.load({}), DAY)
+    else:
+        await clock.advance_to(NOW + timedelta(hours=1))
+    degraded[0].answer = market(1200)
+    assert (await build_symbols(paths, DAY, degraded, clock)).source == "last-good"
+    assert paths.symbols(DAY).read_bytes() == before
+    assert degraded[0].asked == 1
 
 
 async def test_without_network_a_new_deployment_has_the_packaged_listing(paths, clock, unused_tcp_port):

@@ -151,8 +151,12 @@ def test_failover_takes_the_newest_earlier_day(paths, instrument):
 def test_a_missing_or_damaged_file_names_itself(paths, content):
     if content is not None:
         paths.universe(DAY).write_text(content)
-    with pytest.raises(InputError, match="20260915_kr_stocks"):
+    with pytest.raises(InputError, match="20260915_kr_stocks") as raised:
         read_universe(paths.universe(DAY))
+    # Each remedy helps: what is missing cannot be moved away, and what is there is never written again.
+    missing, later = content is None, content == '{"format":2}'
+    wanted = "Run refresh_reference" if missing else "Deploy the release" if later else "Move the file away"
+    assert raised.value.remedy.startswith(wanted)
 
 
 def test_a_universe_file_nested_too_deeply_is_a_damaged_one(tmp_path):

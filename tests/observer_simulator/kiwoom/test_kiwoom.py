@@ -5,9 +5,10 @@ from datetime import date, timedelta
 
 import pytest
 
+from observer_core.reference.choosing import build_symbols
 from observer_core.reference.listing import read_listing
 from observer_core.reference.stages import KiwoomStage, default_stages
-from observer_core.reference.symbols import Outcome, build_symbols
+from observer_core.reference.symbols import Outcome
 from observer_core.reference.universe import build_universe
 from observer_core.settings import KisSettings, KiwoomSettings, Paths, PathSettings, UniverseSettings
 from observer_simulator.settings import SIMULATED_KIWOOM_APP_KEY, SIMULATED_KIWOOM_APP_SECRET

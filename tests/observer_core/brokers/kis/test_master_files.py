@@ -35,19 +35,11 @@ async def test_a_damaged_file_is_kept_for_a_look(masters, tmp_path):
     assert (tmp_path / "kospi_code.mst.zip").read_bytes() == b"maintenance"
 
 
-async def test_a_passing_fault_of_the_server_is_tried_again(masters, tmp_path):
-    def once_busy(_):
-        busy = masters.count("/common/master/kospi_code.mst.zip") == 1
-        return web.Response(status=503) if busy else web.Response(body=KOSPI_ZIP)
-
-    masters.on("/common/master/kospi_code.mst.zip", once_busy)
-    files = await download_masters(f"{masters.url}/common/master/", tmp_path)
-    assert len(files) == 2
-    assert masters.count("/common/master/kospi_code.mst.zip") == 2
-
-
-async def test_a_missing_file_is_not_asked_for_again(broker, tmp_path):
-    with pytest.raises(NetworkError, match=r"kospi_code\.mst\.zip answered HTTP 404"):
+@pytest.mark.parametrize("status", [503, 404])
+async def test_a_file_that_is_not_given_is_asked_for_once(broker, tmp_path, status):
+    """The step that needs it asks again over minutes; nothing is written meanwhile."""
+    broker.on("/common/master/kospi_code.mst.zip", lambda _: web.Response(status=status))
+    with pytest.raises(NetworkError, match=rf"kospi_code\.mst\.zip answered HTTP {status}"):
         await download_masters(f"{broker.url}/common/master/", tmp_path)
     assert len(broker.requests) == 1
     assert list(tmp_path.iterdir()) == []
