@@ -1,6 +1,6 @@
 """The code location: everything put together.
 
-Invariant: loading it reads one environment variable and nothing else: no file, no network, no library that
+Invariant: loading it reads two environment variables and nothing else: no file, no network, no library that
 reads Parquet, draws or talks to a cluster. What is done elsewhere is only listed here.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from observer_core.settings import ServiceSettings
+from observer_core.settings import PipelineSettings, ServiceSettings
 from observer_pipeline.assets.backup import backup_assets
 from observer_pipeline.assets.completeness import completeness_assets
 from observer_pipeline.assets.credentials import credential_assets
@@ -60,16 +60,22 @@ _CONTRACTS = {
 
 
 def build_defs(
-    *, clock: str | None = None, resource_overrides: Mapping[str, Any] | None = None
+    *,
+    clock: str | None = None,
+    wide_backfills: bool | None = None,
+    resource_overrides: Mapping[str, Any] | None = None,
 ) -> dg.Definitions:
     """Returns the definitions of the code location.
 
     Args:
         clock: Value of `OBSERVER_CLOCK`; the environment's where None. On a virtual clock every session of
             the calendar is a partition, and nothing runs by itself.
+        wide_backfills: Whether there is a job of which each step is a pod; the environment's where None.
         resource_overrides: Resources that take the place of those of the same name.
     """
     time_source = clock or ServiceSettings.load().clock
+    if wide_backfills is None:
+        wide_backfills = PipelineSettings.load().wide_backfills
     on_real_clock = time_source == "real"
     days = trading_days(clock_is_virtual=not on_real_clock)
     return dg.Definitions(
@@ -90,7 +96,7 @@ def build_defs(
             *contract_assets(),
         ],
         asset_checks=[contract_checks(name, contracts) for name, contracts in _CONTRACTS.items()],
-        jobs=jobs(),
+        jobs=jobs(wide_backfills=wide_backfills),
         schedules=schedules(running=on_real_clock),
         sensors=sensors(running=on_real_clock),
         resources={

@@ -16,11 +16,13 @@ import dagster as dg
 from observer_core.lake.schemas import JOURNAL_TABLES
 from observer_pipeline import keys
 from observer_pipeline.checks.freshness import WATCHED
+from observer_pipeline.step_pods import RUN_POD, pod_for_each_step
 from observer_pipeline.vocabulary import OWNER, Group, Tag
 
 REFRESH_REFERENCE = "refresh_reference"
 COMPACT_HOURS = "compact_hours"
 CLOSE_DAY = "close_day"
+BACKFILL_DAYS = "backfill_days"
 VERIFY_CONTRACTS = "verify_contracts"
 SHIP_BACKUP = "ship_backup"
 DUMP_DATABASES = "dump_databases"
@@ -46,6 +48,7 @@ _COMPACTED = (
     keys.COMPLETENESS,
     *(keys.warehouse(table) for table in keys.WAREHOUSE_TABLES),
 )
+_OF_A_DAY = (*_COMPACTED, keys.CORPORATE_ACTIONS, keys.DAILY_OFFICIAL, keys.DAY_CLOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,14 @@ _SOME_HOURS = _Memory("1Gi", "2Gi")
 _WHOLE_DAY = _Memory("1536Mi", "4Gi")
 
 
-def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
-    """Returns the jobs."""
+def jobs(*, wide_backfills: bool) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Returns the jobs.
+
+    Args:
+        wide_backfills: Whether the job is among them of which each step is a pod.
+    """
     return [
+        *([_backfill_days()] if wide_backfills else []),
         _job(
             REFRESH_REFERENCE,
             _with_checks(_REFERENCE),
@@ -82,9 +90,7 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
         ),
         _job(
             CLOSE_DAY,
-            _with_checks(
-                (*_COMPACTED, keys.CORPORATE_ACTIONS, keys.DAILY_OFFICIAL, keys.DAY_CLOSE), _OBSERVED
-            ),
+            _with_checks(_OF_A_DAY, _OBSERVED),
             "After the last data: compacts everything that is sealed, loads it, makes the "
             "day's files and judges the whole day. Run again, it takes late segments in.",
             timedelta(hours=1),
@@ -140,6 +146,20 @@ def jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             timedelta(minutes=15),
         ),
     ]
+
+
+def _backfill_days() -> dg.UnresolvedAssetJobDefinition:
+    """Returns the close of a day for many days on a larger cluster; of its runs nothing asks by itself."""
+    return dg.define_asset_job(
+        BACKFILL_DAYS,
+        _with_checks(_OF_A_DAY, _OBSERVED),
+        description="For a backfill of many past days on a cluster with room: the same as `close_day`, but "
+        "each step is a pod of its own, with its own memory. What a lost pod leaves undone is done again "
+        "without the steps before it (re-execute from failure).",
+        metadata={"owner": OWNER},
+        tags={**_limits(timedelta(hours=2)), Tag.KUBERNETES: RUN_POD},
+        executor_def=pod_for_each_step,
+    )
 
 
 def _job(

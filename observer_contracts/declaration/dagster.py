@@ -37,12 +37,14 @@ class PodFact:
         labels: The labels that policies can select it by.
         asks_code: Whether it asks the code location.
         purposes: Which declared targets outside of Dagster it must reach, by the beginning of their purpose.
+        only_with: The ServiceAccount without which there are none; empty for pods that are always there.
     """
 
     name: str
     labels: Mapping[str, str]
     asks_code: bool
     purposes: tuple[str, ...]
+    only_with: str = ""
 
 
 _COMMON = ("name resolution", "database")
@@ -80,5 +82,20 @@ PODS = (
         {_NAME: "dagster", "app.kubernetes.io/component": "run_worker"},
         asks_code=False,
         purposes=(*_COMMON, "broker REST", "master files and webhooks"),
+    ),
+    # The component `wide-backfills`: a run that makes the pods of its steps.
+    PodFact(
+        "dagster-run-backfill",
+        {_NAME: "dagster", "app.kubernetes.io/component": "run_worker", "dagster/job": "backfill_days"},
+        asks_code=False,
+        purposes=(*_COMMON, "API server"),
+        only_with="dagster-backfills",
+    ),
+    PodFact(
+        "dagster-step",
+        {_NAME: "dagster", "app.kubernetes.io/component": "step_worker"},
+        asks_code=False,
+        purposes=(*_COMMON, "broker REST", "master files and webhooks"),
+        only_with="dagster-backfills",
     ),
 )

@@ -24,6 +24,8 @@ from observer_contracts.model import Finding
 from observer_contracts.rules.findings import failed, passed, shown, warned
 
 _SCHEME = "postgresql+psycopg2"
+# The specification's node runs two beside collector and database, of which each may take 4 GiB.
+_GIB_A_RUN = 12
 _SECRET_NAMES = re.compile(r"password|token|secret|api_?key|app_?key|credential", re.IGNORECASE)
 # Names of Secrets and switches, not secrets.
 _NO_SECRETS = re.compile(
@@ -183,14 +185,16 @@ def bounded(declaration: Declaration, evidence: Evidence) -> Iterator[Finding]:
     kept = layered.at(*place)
     lasts = isinstance(kept, int) and kept > 0
     yield _expected(layered, place, "seconds, after which a finished run's pod and Job go", lasts)
-    yield from _one_at_a_time(layered)
+    yield from _one_at_a_time(layered, declaration.cluster.memory_gib)
 
 
-def _one_at_a_time(layered: Layered) -> Iterator[Finding]:
+def _one_at_a_time(layered: Layered, node_gib: int) -> Iterator[Finding]:
     """How many runs there are, and which of them never run beside each other."""
     place: Place = ("concurrency", "runs", "maxConcurrentRuns")
     most = layered.at(*place)
-    yield _expected(layered, place, "1 or 2, of four cores", isinstance(most, int) and 1 <= most <= 2)
+    room = max(2, node_gib // _GIB_A_RUN)
+    what = f"1 to {room}, for a node of {node_gib} GiB (node_memory_gib in contracts.yaml)"
+    yield _expected(layered, place, what, isinstance(most, int) and 1 <= most <= room)
     if most == 1:
         return
     place = ("concurrency", "runs", "tagConcurrencyLimits")

@@ -31,6 +31,8 @@ def dagster_connects(declaration: Declaration, evidence: Evidence) -> Iterator[F
         return
     database = evidence.workload(declaration.database.workload)
     for pod in PODS:
+        if pod.only_with and not _account(evidence, pod.only_with):
+            continue
         shut = [
             *_shut_targets(declaration, pod, database, policies),
             *_shut_peers(declaration, pod, evidence),
@@ -40,6 +42,10 @@ def dagster_connects(declaration: Declaration, evidence: Evidence) -> Iterator[F
             yield failed(about, expected, f"shut: {'; '.join(shut)}", *_seen(pod, policies), remedy=_REMEDY)
         else:
             yield passed(about, expected, "all of it", *_seen(pod, policies))
+
+
+def _account(evidence: Evidence, name: str) -> bool:
+    return evidence.manifests is not None and evidence.manifests.find("ServiceAccount", name) is not None
 
 
 def _shut_targets(

@@ -13,7 +13,7 @@ from observer_core.settings.contracts import ContractSettings
 from observer_core.settings.declaration import Layer, Variable, variables
 from observer_core.settings.group import SettingsGroup
 from observer_core.settings.paths import Mount, Paths
-from observer_core.settings.pipeline import RetentionSettings, UniverseSettings
+from observer_core.settings.pipeline import PipelineSettings, RetentionSettings, UniverseSettings
 from observer_core.settings.process import DatabaseSettings, PathSettings, PodSettings, ServiceSettings
 from observer_core.settings.stack import StackSettings
 
@@ -29,6 +29,7 @@ __all__ = [
     "Mount",
     "PathSettings",
     "Paths",
+    "PipelineSettings",
     "PodSettings",
     "RetentionSettings",
     "ServiceSettings",

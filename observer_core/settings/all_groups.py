@@ -10,7 +10,7 @@ from observer_core.settings.brokers import KisSettings, KiwoomSettings
 from observer_core.settings.collector import AlertSettings, CollectorSettings
 from observer_core.settings.contracts import ContractSettings
 from observer_core.settings.group import SettingsGroup
-from observer_core.settings.pipeline import RetentionSettings, UniverseSettings
+from observer_core.settings.pipeline import PipelineSettings, RetentionSettings, UniverseSettings
 from observer_core.settings.process import DatabaseSettings, PathSettings, PodSettings, ServiceSettings
 from observer_core.settings.stack import StackSettings
 
@@ -56,6 +56,7 @@ GROUPS: tuple[type[SettingsGroup], ...] = (
     KiwoomSettings,
     CollectorSettings,
     AlertSettings,
+    PipelineSettings,
     UniverseSettings,
     ContractSettings,
     BackupSettings,

@@ -1,4 +1,4 @@
-"""Settings of the universe, and of how long what is verified is kept."""
+"""Settings of the jobs, of the universe, and of how long what is verified is kept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ from pydantic import field_validator
 
 from observer_core.settings.declaration import Names, setting
 from observer_core.settings.group import SettingsGroup
+
+
+class PipelineSettings(SettingsGroup):
+    """Which jobs the code location has."""
+
+    wide_backfills: bool = setting(
+        "OBSERVER_WIDE_BACKFILLS",
+        False,
+        "1: the job `backfill_days`, a pod for each step; set by the component `wide-backfills`.",
+    )
 
 
 class UniverseSettings(SettingsGroup):

@@ -106,7 +106,7 @@ def _judge_day(
         metadata={
             **metadata,
             **_sums(sums, total, silent),
-            "symbols": dg.MetadataValue.table(_worst(found.rows)),
+            "symbols": dg.MetadataValue.table(_worst(found.rows)) if symbols else "nothing recorded",
             "picture": dg.MetadataValue.md(completeness_picture(symbols[:_DRAWN], traded)),
         },
         data_version=data_version(paths, Table.COMPLETENESS, day),

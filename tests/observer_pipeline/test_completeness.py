@@ -114,3 +114,12 @@ def test_an_hour_without_any_record_leaves_no_day_complete(refreshed):
     shown = run.metadata["completeness"]
     assert shown["hours_without_records"].value == "10:00"
     assert "complete_percent" not in shown
+
+
+def test_a_day_without_any_record_fails_its_check_and_not_the_run(refreshed):
+    """Nothing to account for is an answer as well."""
+    refreshed.set_clock(refreshed.at(12, 1))
+    run = refreshed.run("compact_hours")
+    assert run.success
+    assert not run.checks["completeness:nothing_missing"].passed
+    assert run.metadata["completeness"]["symbols"].value == "nothing recorded"

@@ -35,13 +35,23 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("clock", ["real", "shared:/nowhere/clock"])
-def test_the_location_loads_without_warnings_network_and_heavy_libraries(clock, tmp_path, record_property):
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OBSERVER_CLOCK": "real"},
+        {"OBSERVER_CLOCK": "shared:/nowhere/clock"},
+        {"OBSERVER_CLOCK": "real", "OBSERVER_WIDE_BACKFILLS": "1"},
+    ],
+    ids=["real", "virtual", "wide backfills"],
+)
+def test_the_location_loads_without_warnings_network_and_heavy_libraries(
+    variables, tmp_path, record_property
+):
     """No mount, no database and no clock file exist, and every warning is an error."""
     loaded = subprocess.run(
         [sys.executable, "-W", "error", "-c", LOADING],
         capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/bin:/bin", "OBSERVER_CLOCK": clock, "HOME": str(tmp_path)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **variables},
     )  # fmt: skip
     assert loaded.returncode == 0, loaded.stderr
     assert loaded.stderr == ""

@@ -685,6 +685,15 @@ def test_the_values_of_the_backups_volume_are_clean() -> None:
     assert broken(judged(SYSTEM, CODE, ROOT / "deploy/components/backup-volume/dagster-values.yaml")) == []
 
 
+def test_the_values_of_wide_backfills_ask_for_a_larger_node() -> None:
+    """Four days at once have room on 48 GiB, and the rule says so of the specification's 24."""
+    wide = ROOT / "deploy/components/wide-backfills/dagster-values.yaml"
+    [found] = broken(judged(SYSTEM, CODE, wide))
+    assert (found.rule.id, found.finding.observed) == ("HLM-011", "`4`")
+    larger = declare(Parameters(node_memory_gib=48))
+    assert broken(verify(Verification(larger, values=read_values([str(SYSTEM), str(CODE), str(wide)])))) == []
+
+
 def test_one_version_everywhere(tmp_path: Path) -> None:
     """Webserver and code location of different versions do not understand each other."""
     other = tmp_path / "code.yaml"

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -79,19 +79,24 @@ class Deployment:
         default_factory=lambda: QueuedRunCoordinatorDaemon(interval_seconds=1)
     )
 
-    def launch(self, job: str = "refresh_reference", **tags: str) -> str:
-        """Asks for a run of a job for the day, and lets the daemon's queue launch it."""
+    def launch(
+        self, job: str = "refresh_reference", day: str = DAY, steps: Sequence[str] | None = None
+    ) -> str:
+        """Asks for a run of a job, or of some of its steps, and lets the daemon's queue launch it."""
         workspace = self.process.create_request_context()
         location = workspace.get_code_location("observer")
         repository = next(iter(location.get_repositories().values()))
         run = _create_run(
             self.instance, location, repository, repository.get_full_job(job), {},
-            {"dagster/partition": DAY, **tags}, None, None,
+            {"dagster/partition": day}, steps, None,
         )  # fmt: skip
         self.instance.submit_run(run.run_id, workspace)
-        errors = [error for error in self._daemon.run_iteration(self.process) if error]
-        assert errors == []
+        self.dequeue()
         return run.run_id
+
+    def dequeue(self) -> None:
+        """Does once what the daemon's queue does every few seconds."""
+        assert [error for error in self._daemon.run_iteration(self.process) if error] == []
 
     def monitor(self) -> None:
         """Does once what the daemon's run monitoring does every poll."""
@@ -148,6 +153,12 @@ class Deployment:
     def job(self, run_id: str) -> dict[str, Any]:
         return self.cluster.of("Job", f"dagster-run-{run_id}")
 
+    def steps(self, run_id: str) -> dict[str, dict[str, Any]]:
+        """Returns the Jobs of a run's steps, by the step, in the order in which they were made."""
+        jobs = [job for job in self.cluster.objects["Job"] if "dagster/op" in job["metadata"]["labels"]]
+        of_run = [job for job in jobs if job["metadata"]["labels"]["dagster/run-id"] == run_id]
+        return {job["metadata"]["labels"]["dagster/op"]: job for job in of_run}
+
     def pods(self, run_id: str) -> list[dict[str, Any]]:
         return [
             pod
@@ -200,8 +211,14 @@ def rendered() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
+def value_files() -> list[Path]:
+    """The values of Dagster's release."""
+    return [ROOT / "helm-values/dagster.yaml"]
+
+
+@pytest.fixture(scope="module")
 def deployment(
-    tmp_path_factory: pytest.TempPathFactory, rendered: list[dict[str, Any]]
+    tmp_path_factory: pytest.TempPathFactory, rendered: list[dict[str, Any]], value_files: list[Path]
 ) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("launcher")
     databases = ("observer", "dagster")
@@ -210,8 +227,9 @@ def deployment(
         Conductor.create(folder / "clock", start_ns=int(start.timestamp()) * 10**9, speed=1)
         for name in ("data", "logs", "config", "universe", "home"):
             (folder / name).mkdir()
+        given = rendered, value_files
         with _simulator(f"shared:{folder / 'clock'}") as simulator:
-            yield from _deployed(folder, postgres, simulator, rendered)
+            yield from _deployed(folder, postgres, simulator, *given)
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +240,11 @@ def cleared(deployment: Deployment) -> Iterator[None]:
 
 
 def _deployed(
-    folder: Path, postgres: PostgresServer, simulator: str, rendered: list[dict[str, Any]]
+    folder: Path,
+    postgres: PostgresServer,
+    simulator: str,
+    rendered: list[dict[str, Any]],
+    value_files: list[Path],
 ) -> Iterator[Deployment]:
     database = postgres.environment("observer")
     cluster = _cluster(folder, database, simulator, rendered)
@@ -234,7 +256,12 @@ def _deployed(
         socket.create_server((ports.LOOPBACK, 0)) as listener,
     ):
         server.rights = Rights.of(rendered, "dagster")
-        values = merged(ROOT / "helm-values/dagster.yaml", _here(folder, server, database))
+        server.accounts = {
+            one["metadata"]["name"]: Rights.of(rendered, one["metadata"]["name"])
+            for one in rendered if one["kind"] == "ServiceAccount"
+        }  # fmt: skip
+        kubelet.mount_token = server.mount_token
+        values = merged(*value_files, _here(folder, database))
         cluster.apply(system_objects(values, SYSTEM))
         cluster.apply(code_objects(merged(ROOT / "helm-values/dagster-code.yaml", defaults={}), CODE))
         # The configuration that the ConfigMap carries, where webserver and daemon mount it.
@@ -242,6 +269,10 @@ def _deployed(
         (folder / "home" / "dagster.yaml").write_text(content)
         for name, value in _environment_of(cluster, "dagster-daemon", image).items():
             patch.setenv(name, value)
+        # The launcher's kubeconfig is looked for where a process works: in a pod, where its token is mounted.
+        (folder / "daemon").mkdir()
+        server.kubeconfig(folder / "daemon")
+        patch.chdir(folder / "daemon")
         code = _environment_of(cluster, "dagster-code-dagster-user-deployments-observer-pipeline", image)
         with _code_server(cluster, code, folder) as port:
             target = GrpcServerTarget(host=ports.LOOPBACK, port=port, socket=None, location_name="observer")
@@ -253,9 +284,9 @@ def _deployed(
                 yield Deployment(cluster, server, kubelet, instance, process, rendered, address)
 
 
-def _here(folder: Path, server: Server, database: dict[str, str]) -> dict[str, Any]:
+def _here(folder: Path, database: dict[str, str]) -> dict[str, Any]:
     """Returns what must differ from the production's values on this machine."""
-    access = {"loadInclusterConfig": False, "kubeconfigFile": str(server.kubeconfig(folder))}
+    access = {"loadInclusterConfig": False, "kubeconfigFile": "kubeconfig"}
     return {
         "global": {"dagsterHome": str(folder / "home")},
         "postgresql": {"postgresqlHost": ports.LOOPBACK, "service": {"port": int(database["DB_PORT"])}},

@@ -4,18 +4,24 @@ A connection needs both ends: the caller's egress and the target's ingress. A po
 direction is open in it; a pod that policies select is open to the union of their rules.
 """
 
+import io
 import ipaddress
 import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from dagster_chart import Release, code_objects, merged, system_objects
 from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
-from renderings import ROOT, Rendering
+from renderings import ROOT, Rendering, render
 
+from observer_contracts.declaration.build import declare
 from observer_contracts.declaration.dagster import CODE_PORT, PODS
+from observer_contracts.engine import Verification, verify
+from observer_contracts.evidence.manifests import read_manifests
+from observer_contracts.model import Status
 
 Labels = dict[str, str]
 
@@ -123,16 +129,16 @@ def _dagster_pods() -> dict[str, Labels]:
     }
 
 
-def _run_labels() -> Labels:
-    """Labels that the run launcher's own code gives the pod of a run."""
+def _run_labels(component: str = "run_worker", name: str = "close_day") -> Labels:
+    """Labels that the code of run launcher and executor gives the pod of a run or of a step."""
     job = construct_dagster_k8s_job(
         DagsterK8sJobConfig(
             job_image="image", dagster_home="/opt/dagster/dagster_home", instance_config_map="instance"
         ),
         args=["dagster"],
         job_name="dagster-run-1",
-        component="run_worker",
-        labels={"dagster/job": "close_day", "dagster/run-id": "1"},
+        component=component,
+        labels={"dagster/job": name, "dagster/run-id": "1"},
     )
     return dict(job.spec.template.metadata.labels)
 
@@ -150,6 +156,8 @@ def _peers(production: Rendering) -> dict[str, Peer]:
         "daemon": Peer("daemon", dagster["dagster-daemon"], NAMESPACE),
         "code": Peer("code", dagster["user-deployments"], NAMESPACE, ports={"grpc": 3030}),
         "run": Peer("run", _run_labels(), NAMESPACE),
+        "backfill": Peer("backfill", _run_labels(name="backfill_days"), NAMESPACE),
+        "step": Peer("step", _run_labels("step_worker", "backfill_days"), NAMESPACE),
         "maintenance": Peer("maintenance", maintenance, NAMESPACE),
         "stranger": Peer("stranger", {"app": "something-new"}, NAMESPACE),
     }
@@ -213,7 +221,8 @@ def peers(production: Rendering) -> dict[str, Peer]:
 
 def test_the_contract_knows_the_labels_of_dagsters_pods() -> None:
     """What NET-002 takes for the charts' and the launcher's labels is what they make."""
-    made = [*_dagster_pods().values(), _run_labels()]
+    runs = (_run_labels(), _run_labels(name="backfill_days"), _run_labels("step_worker", "backfill_days"))
+    made = [*_dagster_pods().values(), *runs]
     for fact in PODS:
         assert [labels for labels in made if fact.labels.items() <= labels.items()], fact
     assert len(PODS) == len(made)
@@ -231,6 +240,51 @@ def test_what_nobody_needs_is_shut(production: Rendering, peers: dict[str, Peer]
     """A new pod, a neighbour's, the metadata service, the other way round: nothing gets through."""
     passed = [f for f in _flows(SHUT) if _connects(production, peers[f[0]], peers[f[1]], f[2], f[3])]
     assert passed == []
+
+
+OPEN_FOR_BACKFILLS = """
+backfill    node       6443     backfill    database   5432    backfill    dns        53/UDP
+step        database   5432     step        dns        53/UDP  step        broker     9443
+step        broker     29443    step        broker     443
+"""
+SHUT_FOR_BACKFILLS = """
+step        node       6443     step        broker     21000   step        metadata   443
+step        code       3030     run         node       6443    backfill    code       3030
+"""
+
+
+def test_a_backfills_run_reaches_the_api_and_its_steps_what_runs_reach(
+    production: Rendering, peers: dict[str, Peer], tmp_path: Path
+) -> None:
+    """By the component alone: without it the API is shut to every run, and the broker to steps."""
+    with_it = render(tmp_path, "production", ("wide-backfills",))
+    opened = [
+        f for f in _flows(OPEN_FOR_BACKFILLS) if _connects(with_it, peers[f[0]], peers[f[1]], f[2], f[3])
+    ]
+    assert opened == _flows(OPEN_FOR_BACKFILLS)
+    shut = [f for f in _flows(SHUT_FOR_BACKFILLS) if _connects(with_it, peers[f[0]], peers[f[1]], f[2], f[3])]
+    assert shut == []
+    assert not _connects(production, peers["backfill"], peers["node"], 6443)
+    assert not _connects(production, peers["step"], peers["broker"], 9443)
+
+
+@pytest.mark.parametrize(
+    ("policy", "pod"), [("dagster-backfills", "dagster-run-backfill"), ("dagster-steps", "dagster-step")]
+)
+def test_a_policy_of_the_component_that_is_gone_is_found(policy: str, pod: str, tmp_path: Path) -> None:
+    """NET-002 speaks of these pods where their account is, and of no others."""
+    rendering = render(tmp_path, "production", ("wide-backfills",))
+
+    def judged(documents: list[dict[str, Any]]) -> dict[str, Status]:
+        content = io.BytesIO(yaml.safe_dump_all(documents).encode())
+        given = Verification(declare(), read_manifests(["-"], content), only=("NET-002",))
+        return {result.finding.object: result.status for result in verify(given)}
+
+    assert set(judged(rendering.documents).values()) == {Status.PASS}
+    gone = rendering.find("NetworkPolicy", policy)
+    assert judged([found for found in rendering.documents if found is not gone])[f"Pod/{pod}"] is Status.FAIL
+    account = rendering.find("ServiceAccount", "dagster-backfills")
+    assert f"Pod/{pod}" not in judged([found for found in rendering.documents if found is not account])
 
 
 def test_runs_alone_reach_object_storage(production: Rendering, peers: dict[str, Peer]) -> None:

@@ -189,6 +189,9 @@ def test_the_rights_are_narrow(renderings: list[Rendering]) -> None:
             verbs = {verb for _, resource, verb in _rights(rendering, account) if resource != "pods/exec"}
             changing = verbs - {"get", "list"}
             assert changing == ({"delete"} if account.endswith("persistence") and verbs else set())
+        backfills = _rights(rendering, "dagster-backfills")
+        assert bool(backfills) == ("wide-backfills" in rendering.components)
+        assert backfills < rights
 
 
 def test_the_sidecars_values_fit(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,7 @@ class Kubelet:
         images: What can be pulled, by full name.
         labels: The node's labels.
         memory: What the node can give, in bytes.
+        mount_token: Puts the token of an account into a container's folder; pods that want none do without.
         environments: What each container was started with, by the pod's name.
         failure: What ended the node's work before its time.
     """
@@ -53,6 +55,7 @@ class Kubelet:
     images: dict[str, NodeImage]
     labels: dict[str, str] = field(default_factory=lambda: {"kubernetes.io/hostname": NODE})
     memory: int = 24 * 2**30
+    mount_token: Callable[[Path, str], None] | None = None
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     failure: Exception | None = None
     _processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
@@ -174,6 +177,8 @@ class Kubelet:
         self.environments[name] = environment
         folder = self.folder / name
         folder.mkdir(parents=True)
+        if self.mount_token and pod["spec"].get("automountServiceAccountToken", True):
+            self.mount_token(folder, pod["spec"]["serviceAccountName"])
         self.cluster.logs[name] = folder / "log"
         command = [*(container.get("command") or image.entrypoint), *(container.get("args") or ())]
         with (folder / "log").open("wb") as output:

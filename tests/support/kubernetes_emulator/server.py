@@ -40,6 +40,8 @@ class Server:
         requests: Method and path of each request.
         asked: The same in the words of RBAC, for requests about resources.
         rights: What the account may do; None for everything.
+        accounts: Other accounts, by name, with what each of them may do.
+        asked_by: What each of those has asked for.
         program: What runs in a container in place of Python; empty for Python itself.
     """
 
@@ -53,6 +55,8 @@ class Server:
         self.requests: list[tuple[str, str]] = []
         self.asked: list[Request] = []
         self.rights: Rights | None = None
+        self.accounts: dict[str, Rights] = {}
+        self.asked_by: dict[str, list[Request]] = {}
         self.program = ""
         self.port = 0
         self._ready = threading.Event()
@@ -89,6 +93,10 @@ class Server:
         path.write_text(json.dumps(content))
         return path
 
+    def mount_token(self, folder: Path, account: str) -> None:
+        """Writes a pod's kubeconfig into its folder, where an account of a cluster has its token mounted."""
+        self.kubeconfig(folder, token=f"{TOKEN}-{account}")
+
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         runner = self._loop.run_until_complete(self._start())
@@ -111,7 +119,8 @@ class Server:
         path = request.path
         self.requests.append((request.method, path))
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or token != TOKEN:
+        account = "" if token == TOKEN else token.removeprefix(TOKEN + "-")
+        if scheme.lower() != "bearer" or (account and (account == token or account not in self.accounts)):
             return _status(401, "Unauthorized")
         for pattern, fault in self.faults.items():
             if re.search(pattern, path):
@@ -124,15 +133,14 @@ class Server:
                 await asyncio.sleep(float(fault))
         if path == "/version":
             return web.json_response({"major": "1", "minor": "34", "gitVersion": "v1.34.3+k3s1"})
-        return await self._resource(request, path)
+        return await self._resource(request, path, account)
 
-    async def _resource(self, request: web.Request, path: str) -> web.StreamResponse:
+    async def _resource(self, request: web.Request, path: str, account: str) -> web.StreamResponse:
         match = _PATH.fullmatch(path)
         namespaces = re.fullmatch(r"/api/v1/namespaces/([^/]+)", path)
         if namespaces:
-            if self.rights and not self.rights.allow(
-                Request("get", "", "namespaces", namespaces[1], namespaces[1])
-            ):
+            rights = self.accounts[account] if account else self.rights
+            if rights and not rights.allow(Request("get", "", "namespaces", namespaces[1], namespaces[1])):
                 return _status(403, "namespaces is forbidden")
             return self._one("Namespace", namespaces[1], "")
         kind = _PLURALS.get(match["plural"]) if match else None
@@ -141,7 +149,7 @@ class Server:
         if (match["core"] or match["group"]) != KINDS[kind][0]:
             return _status(404, "the server could not find the requested resource")
         namespace = match["namespace"] or ""
-        if not self._allows(request, match, namespace):
+        if not self._allows(request, match, namespace, account):
             return _status(403, f"{kind.lower()}s is forbidden")
         if match["rest"]:
             return await self._below(request, kind, match["name"], namespace, match["rest"])
@@ -153,12 +161,15 @@ class Server:
             return self._delete(request, kind, match["name"], namespace)
         return self._one(kind, match["name"], namespace)
 
-    def _allows(self, request: web.Request, match: re.Match[str], namespace: str) -> bool:
+    def _allows(self, request: web.Request, match: re.Match[str], namespace: str, account: str) -> bool:
         name = (match["name"] or "").partition(":")[0]
         verb = {"DELETE": "delete", "GET": "get" if name else "list", "POST": "create"}[request.method]
         below = f"/{match['rest'].split('/')[1]}" if match["rest"] else ""
         group = (match["group"] or "").partition("/")[0]
         asked = Request(verb, group, match["plural"] + below, name, namespace)
+        if account:
+            self.asked_by.setdefault(account, []).append(asked)
+            return self.accounts[account].allow(asked)
         self.asked.append(asked)
         return self.rights is None or self.rights.allow(asked)
 
