@@ -10,9 +10,11 @@ spool in its final order, cut and typed range by range, and written.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +22,7 @@ import polars as pl
 from observer_core.errors import ConservationError
 from observer_core.journal import SealedSegment
 from observer_core.lake import quarantine
-from observer_core.lake.ahead import one_ahead
+from observer_core.lake.ahead import made_ahead
 from observer_core.lake.extracting import extract
 from observer_core.lake.merging import refuse_doubles
 from observer_core.lake.ordering import in_order
@@ -28,6 +30,7 @@ from observer_core.lake.parquet import FileSource, TableWriter, row_count
 from observer_core.lake.parsing import INDEX
 from observer_core.lake.quarantine import Entry
 from observer_core.lake.receipts import SourceReceipt
+from observer_core.lake.runs import Lines
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.lake.segments import SegmentIntake, read_segments
 from observer_core.lake.spool import Spool
@@ -78,8 +81,13 @@ def convert(segments: Sequence[SealedSegment], day: date, work: Path) -> Convert
     for table in spool.tables:
         path = work / f"{table}.parquet"
         with TableWriter(path, SCHEMAS[table]) as writer:
-            for rows in one_ahead(_rows(table, spool, day, counts, entries)):
-                writer.write(rows)
+            # Three threads at work: one puts lines together, one makes rows of them, this one writes those.
+            with (
+                closing(made_ahead(spool.take(table))) as chunks,
+                closing(made_ahead(map(partial(_extracted, table, day), chunks))) as extracted,
+            ):
+                for rows in _rows(table, extracted, counts, entries):
+                    writer.write(rows)
             sources = _sources(table, intakes, counts)
             writer.name_sources(sources)
         written, expected = row_count(path), sum(source.rows for source in sources)
@@ -92,25 +100,32 @@ def convert(segments: Sequence[SealedSegment], day: date, work: Path) -> Convert
 
 
 def _rows(
-    table: Table, spool: Spool, day: date, counts: defaultdict[str, _Counts], entries: list[Entry]
+    table: Table,
+    extracted: Iterable[tuple[pl.DataFrame, Sequence[Entry]]],
+    counts: defaultdict[str, _Counts],
+    entries: list[Entry],
 ) -> Iterator[pl.DataFrame]:
-    """Yields the rows of a table in its order, and counts them."""
+    """Yields the rows of a table in its order, and counts them and what is no row."""
     schema = SCHEMAS[table]
     before: pl.DataFrame | None = None
-    for lines in spool.take(table):
-        envelopes = lines.with_row_index(INDEX)
-        parsed = extract(table, envelopes, day)
-        rows = in_order(parsed.rows, schema.sort_key)
+    for rows, rejected in extracted:
         refuse_doubles(rows, schema, before)
         # A value each, and not a slice: that would keep all of the rows.
         before = before if rows.is_empty() else rows.select(pl.all().last())
         for segment, number in rows.group_by("segment").len().iter_rows():
             counts[segment].rows[table] += number
-        rejected = quarantine.reject_entries(envelopes, parsed.rejects)
         for entry in rejected:
             counts[entry.segment].quarantined[table][entry.reason] += 1
         entries.extend(rejected)
         yield rows
+
+
+def _extracted(table: Table, day: date, lines: Lines) -> tuple[pl.DataFrame, Sequence[Entry]]:
+    """Returns the rows of some lines in the table's order, and the lines that are none; their text goes."""
+    numbered = replace(lines, frame=lines.frame.with_row_index(INDEX))
+    parsed = extract(table, numbered, day)
+    rejected = quarantine.reject_entries(numbered.frame, parsed.rejects)
+    return in_order(parsed.rows, SCHEMAS[table].sort_key), rejected
 
 
 def _sources(

@@ -26,6 +26,7 @@ from observer_core.brokers.kis.catalogue import (
 from observer_core.journal.envelope import CONTROL_CHANNEL, WHOLE_FRAME, ControlKind
 from observer_core.lake import gap_records, splitting
 from observer_core.lake.parsing import INDEX, REJECTS, Parsed, parse_values, received_at, reject_all
+from observer_core.lake.runs import Lines
 from observer_core.lake.schemas import SCHEMAS, Table, table_of
 
 _BASE64 = "base64"
@@ -39,19 +40,18 @@ _KEYED: Mapping[Table, Sequence[Field]] = MappingProxyType(
 )
 
 
-def extract(table: Table, envelopes: pl.DataFrame, day: date) -> Parsed:
+def extract(table: Table, lines: Lines, day: date) -> Parsed:
     """Returns the rows of a table.
 
     Args:
         table: The table.
-        envelopes: Lines that belong to it, with `index` and `segment`.
+        lines: Lines that belong to it, with `index` and `segment`.
         day: Receive day, Korean time.
     """
     if table is Table.GAPS:
-        return gap_records.parse(envelopes, day)
-    return _joined(
-        table, [_records(channel, table, group, day) for channel, group in _groups(envelopes, "channel")]
-    )
+        return gap_records.parse(lines.frame, day)
+    groups = _groups(lines.frame, "channel")
+    return _joined(table, [_records(channel, table, group, lines, day) for channel, group in groups])
 
 
 def route(envelopes: pl.DataFrame) -> Iterator[tuple[Table, pl.DataFrame]]:
@@ -62,10 +62,11 @@ def route(envelopes: pl.DataFrame) -> Iterator[tuple[Table, pl.DataFrame]]:
             # The symbol of a gap stands in its payload: without one key they are put in order together.
             yield Table.GAPS, group.filter(tells).with_columns(kind=pl.col("key"), key=pl.lit(""))
         else:
-            yield table_of(channel), group.with_columns(kind=pl.lit(None, pl.String))
+            kind = pl.Series("kind", [None], pl.String).new_from_index(0, group.height)
+            yield table_of(channel), group.hstack([kind])
 
 
-def _records(channel: str, table: Table, group: pl.DataFrame, day: date) -> Parsed:
+def _records(channel: str, table: Table, group: pl.DataFrame, lines: Lines, day: date) -> Parsed:
     whole = group["record"] != WHOLE_FRAME
     parts: list[Parsed] = []
     if not whole.all():
@@ -83,15 +84,18 @@ def _records(channel: str, table: Table, group: pl.DataFrame, day: date) -> Pars
         group = group.filter(~broken)
     if table in _KEYED:
         return _joined(table, [*parts, _by_key(table, group, day)])
-    return _joined(table, [*parts, *_by_position(CHANNELS[channel], table, group, day)])
+    # Where none was taken out, they stand as lines already.
+    text = lines.text if group.height == lines.frame.height else splitting.lines_of(group["payload"])
+    return _joined(table, [*parts, *_by_position(CHANNELS[channel], table, group, text, day)])
 
 
-def _by_position(channel: Channel, table: Table, group: pl.DataFrame, day: date) -> Iterator[Parsed]:
+def _by_position(
+    channel: Channel, table: Table, group: pl.DataFrame, text: bytes, day: date
+) -> Iterator[Parsed]:
     """Cuts and parses the records of a channel, all at once or width by width."""
     if group.is_empty():
         return
     own = group.with_columns(pl.lit(channel.venue.value).alias("venue"))
-    text = splitting.lines_of(own["payload"])
     together = splitting.likely_width(text, own.height)
     if together is not None and channel.accepts(together):
         with suppress(splitting.RaggedRecordsError):
@@ -106,9 +110,7 @@ def _by_position(channel: Channel, table: Table, group: pl.DataFrame, day: date)
         yield _cut(channel, table, same, splitting.lines_of(same["payload"]), width=width, day=day)
 
 
-def _cut(
-    channel: Channel, table: Table, same: pl.DataFrame, text: memoryview, *, width: int, day: date
-) -> Parsed:
+def _cut(channel: Channel, table: Table, same: pl.DataFrame, text: bytes, *, width: int, day: date) -> Parsed:
     values = splitting.split_by_position(text, same.height, channel.fields, width)
     return parse_values(same, values, channel.fields[:width], SCHEMAS[table], day)
 
@@ -159,7 +161,7 @@ def _encoding_fault(encoding: str, payload: str) -> str:
 
 def _groups(rows: pl.DataFrame, column: str) -> Iterator[tuple[Any, pl.DataFrame]]:
     """Yields the rows of each value of a column; most often there is one, and nothing is moved."""
-    if rows[column].n_unique() == 1:
+    if not rows.is_empty() and rows[column].eq_missing(rows[column][0]).all():
         yield rows[column][0], rows
         return
     for (value,), group in rows.partition_by(column, as_dict=True, maintain_order=True).items():
@@ -171,6 +173,8 @@ def _rejected(table: Table, rejects: pl.DataFrame) -> Parsed:
 
 
 def _joined(table: Table, parts: Sequence[Parsed]) -> Parsed:
+    if len(parts) == 1:
+        return parts[0]
     return Parsed(
         pl.concat([SCHEMAS[table].empty(), *(part.rows for part in parts)]),
         pl.concat([pl.DataFrame(schema=REJECTS), *(part.rejects for part in parts)]),

@@ -10,9 +10,10 @@ for people; here a hundred thousand are read at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -21,9 +22,14 @@ from observer_core.brokers.kis.catalogue import Field, FieldType, Key
 from observer_core.clock import KST
 from observer_core.lake.columns import ColumnType, TableSchema
 from observer_core.lake.schemas import COLUMN_TYPES
+from observer_core.lake.splitting import NUMBERS
+from observer_core.lake.text_runs import by_runs
 
 # What the broker writes for "none" (broker reference, 7.1, market operation).
 _NULL_TEXT = "(null)"
+
+# What is no text as it was sent, and seldom changes from one record of a symbol to the next.
+_SELDOM_NEW = {FieldType.TEXT, FieldType.DATE, FieldType.FLAG, FieldType.TIME}
 
 INDEX = "index"
 
@@ -67,20 +73,22 @@ def parse_values(
     Returns:
         Rows with all columns of the table, and the rejects.
     """
-    instants = [
-        _instants(values[field.name], day)
-        for field in fields
-        if field.type is FieldType.TIME and values.schema[field.name] == pl.String
-    ]
+    given = values.schema
+    texts = [field for field in fields if given[field.name] == pl.String]
     typed = values.with_columns(
-        *(_typed(field, values.schema[field.name]) for field in fields if field.type is not FieldType.TIME),
-        *instants,
-    ).with_columns(pl.col("symbol").str.strip_chars())
+        *(_number(field) for field in texts if field.type in NUMBERS),
+        *(
+            by_runs(values[field.name], _converted(field, day))
+            for field in texts
+            if field.type in _SELDOM_NEW
+        ),
+    )
     rejects = _rejects(envelopes, values, typed, fields, day)
     kept = typed.with_columns(_unparsed(values, typed, fields))
     rows = pl.concat([_own_columns(envelopes, day), kept], how="horizontal")
+    held = frozenset(rows.columns)
     rows = rows.select(
-        pl.col(name) if name in rows.columns else pl.lit(None, dtype).alias(name)
+        pl.col(name) if name in held else pl.lit(None, dtype).alias(name)
         for name, dtype in {INDEX: pl.get_index_type(), **schema.polars}.items()
     )
     if not rejects.is_empty():
@@ -103,33 +111,25 @@ def received_at() -> pl.Expr:
     return (pl.col("wall_ns") // 1000).cast(ColumnType.INSTANT.polars).alias("received_at")
 
 
-def _typed(field: Field, given: pl.DataType) -> pl.Expr:
-    """Returns a value in its type; null where it is empty or not in its form."""
-    value = pl.col(field.name)
-    if given != pl.String:
-        return value
-    typed: pl.Expr
-    match field.type:
-        case FieldType.TEXT:
-            typed = pl.when(value != _NULL_TEXT).then(value)
-        case FieldType.CODE:
-            typed = value
-        case FieldType.INTEGER:
-            typed = _number(value, pl.Int64())
-        case FieldType.DECIMAL:
-            typed = _number(value, pl.Float64())
-        case FieldType.DATE:
-            typed = pl.when(value.str.len_bytes() == 8).then(value.str.to_date("%Y%m%d", strict=False))
-        case FieldType.FLAG:
-            typed = pl.when(value == "Y").then(statement=True).when(value == "N").then(statement=False)
-        case FieldType.TIME:
-            raise AssertionError("times are converted by `_instants`")
-    return typed.alias(field.name)
-
-
-def _number(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _number(field: Field) -> pl.Expr:
     """Returns a number, with blanks before it or not: the reader of `splitting` takes both."""
-    return value.str.strip_chars_start(" ").cast(dtype, strict=False)
+    return pl.col(field.name).str.strip_chars_start(" ").cast(NUMBERS[field.type], strict=False)
+
+
+def _converted(field: Field, day: date) -> Callable[[pl.Series], pl.Series]:
+    """Returns what makes texts values of a field's type; null where one is empty or not in its form."""
+    if field.type is FieldType.TIME:
+        return partial(_instants, day=day)
+    value = pl.col(field.name)
+    typed: pl.Expr
+    if field.type is FieldType.DATE:
+        typed = pl.when(value.str.len_bytes() == 8).then(value.str.to_date("%Y%m%d", strict=False))
+    elif field.type is FieldType.FLAG:
+        typed = pl.when(value == "Y").then(statement=True).when(value == "N").then(statement=False)
+    else:
+        typed = pl.when(value != _NULL_TEXT).then(value)
+        typed = typed.str.strip_chars() if field.name == "symbol" else typed
+    return lambda texts: texts.to_frame().select(typed.alias(field.name)).to_series()
 
 
 def _instants(values: pl.Series, day: date) -> pl.Series:
@@ -152,6 +152,10 @@ def _instants(values: pl.Series, day: date) -> pl.Series:
     return instants.set(~kept, None).cast(ColumnType.INSTANT.polars)
 
 
+def _are_symbols(texts: pl.Series) -> pl.Series:
+    return texts.str.contains(f"^(?:{Key.STOCK.pattern.pattern})$")
+
+
 def _rejects(
     envelopes: pl.DataFrame, values: pl.DataFrame, typed: pl.DataFrame, fields: Iterable[Field], day: date
 ) -> pl.DataFrame:
@@ -160,11 +164,9 @@ def _rejects(
     for field in fields:
         if field.name == "symbol":
             symbol = typed["symbol"].fill_null("")
-            fits = symbol.str.contains(f"^(?:{Key.STOCK.pattern.pattern})$")
-            faults.append((~fits, pl.lit("symbol_not_valid"), "symbol"))
-            faults.append(
-                (symbol != envelopes["key"].str.strip_chars(), pl.lit("symbol_differs_from_key"), "symbol")
-            )
+            key = by_runs(envelopes["key"], lambda texts: texts.str.strip_chars())
+            faults.append((~by_runs(symbol, _are_symbols), pl.lit("symbol_not_valid"), "symbol"))
+            faults.append((symbol != key, pl.lit("symbol_differs_from_key"), "symbol"))
         elif field.required:
             missing = pl.when(values[field.name].is_null()).then(pl.lit("value_missing"))
             reason = missing.otherwise(pl.lit(f"{field.type.value}_not_valid"))

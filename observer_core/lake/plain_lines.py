@@ -21,6 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from observer_core.journal.envelope import FORMAT
+from observer_core.lake.bytes_found import count_of
 from observer_core.lake.text_views import INLINE, INLINE_VIEW, VIEW, fill_short, pieces, series_of
 
 _FORM = re.compile(
@@ -36,6 +37,8 @@ _QUOTES = 36
 _WORD = 8
 # Zeros behind the lines of a block: room for a word at any place of a head.
 PADDING = 1024
+# In each byte of a word: a zero's code; what makes more than nine set the highest bit; that bit.
+_ZEROS, _OVER_NINE, _HIGH_BITS = 0x3030_3030_3030_3030, 0x7676_7676_7676_7676, 0x8080_8080_8080_8080
 # As many digits as an Int64 may have.
 _DIGITS = 19
 _INT64_END = 2**63
@@ -123,12 +126,31 @@ class _Form:
         start, end = self.spans[name]
         value = np.zeros(len(heads), np.uint64)
         plain = (heads[:, start] != ord("0")) | (end - start == 1)
-        for position in range(start, end):
-            digit = heads[:, position] - np.uint8(ord("0"))
-            plain &= digit <= 9
-            value *= np.uint64(10)
-            value += digit
+        for stop in range(end, start, -_WORD):
+            part, digits = _eight_digits(heads, stop, min(_WORD, stop - start))
+            plain &= digits
+            value += part * np.uint64(10 ** (end - stop))
         return value, plain & (value < np.uint64(_INT64_END))
+
+
+def _eight_digits(
+    heads: _Bytes, stop: int, digits: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Returns the number that some bytes before a place are in each row, and where all of them are digits.
+
+    The bytes of a word are computed with side by side: digits, then pairs, fours and eights of them.
+
+    Args:
+        heads: Rows in one piece of memory, with eight bytes at least before the place.
+        stop: The place.
+        digits: How many bytes; eight at most.
+    """
+    word = np.ndarray(len(heads), "<u8", heads, stop - _WORD, (heads.shape[1],)) ^ np.uint64(_ZEROS)
+    word &= np.uint64(~((1 << 8 * (_WORD - digits)) - 1) % 2**64)
+    plain = ((word + np.uint64(_OVER_NINE)) | word) & np.uint64(_HIGH_BITS) == 0
+    word = ((word * np.uint64(10 * 2**8 + 1)) >> np.uint64(8)) & np.uint64(0x00FF_00FF_00FF_00FF)
+    word = ((word * np.uint64(100 * 2**16 + 1)) >> np.uint64(16)) & np.uint64(0x0000_FFFF_0000_FFFF)
+    return (word * np.uint64(10_000 * 2**32 + 1)) >> np.uint64(32), plain
 
 
 class _Columns:
@@ -145,7 +167,8 @@ def open_plain(buffer: bytearray, ends: _Places) -> PlainLines | None:
     """Opens the plain lines of a block.
 
     Args:
-        buffer: Whole lines, and `PADDING` zeros or more behind them. The payloads are views of it.
+        buffer: Whole lines, and `PADDING` zeros or more behind them. The payloads are views of it, and the
+            quote behind each of them becomes a newline.
         ends: Where their newlines stand.
 
     Returns:
@@ -213,13 +236,17 @@ def _odd_lines(lines: _Lines) -> npt.NDArray[np.bool_] | None:
     if len(strange_lines) * _ODD_SHARE > len(odd):
         return None
     # A plain line has its 36 quotes; as every form has them, one more in a text would make a sum too large.
-    quotes = int(np.count_nonzero(lines.bytes == ord('"')))
+    quotes = count_of(lines.bytes, ord('"'))
     quotes -= sum(lines.raw.count(b'"', lines.starts[i], lines.ends[i]) for i in strange_lines)
     return odd if quotes == _QUOTES * (len(odd) - len(strange_lines)) else None
 
 
 def _frame(lines: _Lines, columns: _Columns, forms: Sequence[_Form], others: _Places) -> pl.DataFrame:
     views = columns.payloads
+    kept = np.ones(len(views), bool)
+    kept[others] = False
+    # What ends a payload becomes a newline, so that payloads are lines where they stand (see `lake.runs`).
+    lines.bytes[(views["offset"] + views["length"])[kept]] = ord("\n")
     views["prefix"] = lines.pieces(views["offset"].astype(np.int64), 4).view("<u4").ravel()
     fill_short(views, lines.raw, views["offset"].astype(np.int64))
     channels = pl.Series([form.texts["channel"] for form in forms])
@@ -241,8 +268,4 @@ def _frame(lines: _Lines, columns: _Columns, forms: Sequence[_Form], others: _Pl
             "payload": series_of(views, [pa.py_buffer(lines.raw)]),
         }
     )
-    if not len(others):
-        return frame
-    kept = np.ones(len(views), bool)
-    kept[others] = False
-    return frame.filter(pl.Series(kept))
+    return frame.filter(pl.Series(kept)) if len(others) else frame

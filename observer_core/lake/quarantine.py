@@ -53,6 +53,8 @@ def reject_entries(envelopes: pl.DataFrame, rejects: pl.DataFrame) -> list[Entry
         envelopes: Lines with `segment` and `number`.
         rejects: `index`, `reason` and `field` (see `parsing.Parsed`).
     """
+    if rejects.is_empty():
+        return []
     # A control record's key stands in `kind` (see `extracting.route`).
     named = envelopes.with_columns(pl.coalesce("kind", "key").alias("key")).select(
         INDEX, "segment", "number", *IDENTITY

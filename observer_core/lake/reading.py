@@ -25,6 +25,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from observer_core.journal.envelope import FORMAT, is_whole
+from observer_core.lake.bytes_found import places_of
 from observer_core.lake.plain_lines import PADDING, open_plain
 
 # 4 MiB hold about 10,000 trades: what is made of them on the way stays in the processor's cache.
@@ -155,9 +156,10 @@ def open_envelopes(block: Block, *, verify: bool) -> Envelopes:
     plain = open_plain(block.buffer, block.ends) if block.is_ended else None
     if plain is None:
         return _open_json(block, np.arange(len(block.ends)))
-    frame = plain.frame.select(
-        "index", *(c if c in plain.frame.columns else pl.lit(None, t).alias(c) for c, t in _ENVELOPE.items())
+    frame = plain.frame.hstack(
+        [pl.Series("encoding", [None], pl.String).new_from_index(0, plain.frame.height)]
     )
+    frame = frame[["index", *_ENVELOPE]]
     if not len(plain.others):
         return Envelopes(frame, [])
     rest = _open_json(block, plain.others)
@@ -182,7 +184,7 @@ def _indexed(frame: pl.DataFrame, lines: Sequence[int]) -> pl.DataFrame:
 
 
 def _ends(buffer: bytearray, size: int) -> npt.NDArray[np.int64]:
-    ends = np.flatnonzero(np.frombuffer(buffer, np.uint8, size) == ord("\n"))
+    ends = places_of(np.frombuffer(buffer, np.uint8, size), ord("\n"))
     return ends if len(ends) and ends[-1] == size - 1 else np.append(ends, size)
 
 

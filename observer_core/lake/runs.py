@@ -8,19 +8,18 @@ it lies here: payloads are moved once when a run is made, and once where lines o
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
 from observer_core.lake.ordering import is_in_order, order_by_first
-from observer_core.lake.text_views import texts_at
+from observer_core.lake.text_views import ended, texts_at
 
 ORDER = ("key", "provider", "shard", "epoch", "frame", "record")
 
@@ -28,6 +27,8 @@ ORDER = ("key", "provider", "shard", "epoch", "frame", "record")
 _PIECE_LINES = 1_024
 # Where a line's payload begins in the text of its run, and its bytes.
 _START, _SIZE = "text_start", "text_size"
+# Which part a line is of.
+_OWNER = "part"
 
 Identity = tuple[Any, ...]
 
@@ -44,32 +45,43 @@ class _Store(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+class _Constants:
+    """Columns of one value, such as the shard, which are kept as that."""
+
+    def __init__(self, columns: pl.DataFrame) -> None:
+        self._names = columns.columns
+        # A column stays in any case: the others know from it how many lines there are.
+        same = [column.name for column in columns if column.name != _START and _is_constant(column)]
+        # Their values, and not a slice: that would keep all of the column.
+        self._values = [pl.Series(name, [columns[name][0]], columns.schema[name]) for name in same]
+        self.others = [name for name in self._names if name not in same]
+
+    def added_to(self, others: pl.DataFrame, length: int) -> pl.DataFrame:
+        """Returns all columns of so many lines."""
+        constant = [value.new_from_index(0, length) for value in self._values]
+        return pl.DataFrame([*others.get_columns(), *constant])[self._names]
+
+
 class _InMemory:
-    held: pl.DataFrame
-    held_text: memoryview
+    def __init__(self, columns: pl.DataFrame, text: memoryview) -> None:
+        self._constants, self._text = _Constants(columns), text
+        self._columns = columns[self._constants.others]
 
     def columns(self, start: int, length: int) -> pl.DataFrame:
-        return self.held.slice(start, length)
+        return self._constants.added_to(self._columns.slice(start, length), length)
 
     def text(self, start: int, length: int) -> memoryview:
-        return self.held_text[start : start + length]
+        return self._text[start : start + length]
 
 
 class _InFiles:
-    """Lines in two files; only what is asked for is read, and nothing stays mapped.
-
-    A column of one value, such as the shard, stays here.
-    """
+    """Lines in two files; only what is asked for is read, and nothing stays mapped."""
 
     def __init__(self, path: Path, columns: pl.DataFrame, text: memoryview) -> None:
         self._columns, self._text = path.with_suffix(".arrow"), path.with_suffix(".text")
         self._text.write_bytes(text)
-        self._schema = columns.schema
-        same = [column.name for column in columns if _is_constant(column)]
-        # Their values, and not a slice: that would keep all of the column.
-        self._same = [pl.Series(name, [columns[name][0]], columns.schema[name]) for name in same]
-        columns = columns.drop(same)
+        self._constants = _Constants(columns)
+        columns = columns[self._constants.others]
         # One chunk, so that every piece but the last has the same length; short texts stand in their views.
         table = columns.rechunk().to_arrow(compat_level=pl.CompatLevel.newest()).combine_chunks()
         with pa.OSFile(str(self._columns), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
@@ -80,8 +92,7 @@ class _InFiles:
         with pa.OSFile(str(self._columns), "rb") as file, pa.ipc.open_file(file) as reader:
             table = pa.Table.from_batches([reader.get_batch(piece) for piece in range(first, last + 1)])
         found = pl.DataFrame(pl.from_arrow(table.slice(start - first * _PIECE_LINES, length)))
-        constant = (column.new_from_index(0, length) for column in self._same)
-        return found.with_columns(constant).select(self._schema.names())
+        return self._constants.added_to(found, length)
 
     def text(self, start: int, length: int) -> memoryview:
         with self._text.open("rb") as file:
@@ -102,12 +113,16 @@ class Run:
         self.counts = _key_counts(columns)
         self._keys = list(self.counts)
         self._ends = [0, *accumulate(self.counts.values())]
+        # Of each key its first and its last line; nothing need be read for putting parts side by side.
+        places = np.repeat(self._ends, 2)[1:-1] - np.tile([0, 1], len(self._keys))
+        self._edges = _InMemory(columns.select(_START, *ORDER)[places], memoryview(b""))
         self._store: _Store = _InMemory(columns, text) if path is None else _InFiles(path, columns, text)
 
     def part(self, first: str, last: str) -> Part:
         """Returns the lines of a range of keys, not yet read."""
-        start = self._ends[bisect_left(self._keys, first)]
-        return Part(self._store, start, self._ends[bisect_right(self._keys, last)] - start)
+        start, end = bisect_left(self._keys, first), bisect_right(self._keys, last)
+        edges = self._edges.columns(2 * start, 2 * (end - start))
+        return Part(self._store, self._ends[start], self._ends[end] - self._ends[start], edges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,66 +133,88 @@ class Part:
         store: Where they lie.
         start: The first one's place in the run.
         height: How many there are.
+        edge_lines: The first and the last line of each key, without their payloads.
     """
 
     store: _Store
     start: int
     height: int
+    edge_lines: pl.DataFrame
 
     def edges(self) -> tuple[Identity, Identity]:
         """Returns the first and the last line's identity."""
-        last = self.start + self.height - 1
-        first, end = (self.store.columns(place, 1).select(ORDER).row(0) for place in (self.start, last))
-        return first, end
+        ordered = self.edge_lines.select(ORDER)
+        return ordered.row(0), ordered.row(-1)
 
     def columns(self) -> pl.DataFrame:
         """Returns the columns, with places in the run's text."""
         return self.store.columns(self.start, self.height)
 
 
-def joined(parts: Sequence[Part]) -> pl.DataFrame:
-    """Reads parts and returns their lines in one order, with `payload`."""
-    owner = "part"
-    read = [part.columns().with_columns(pl.lit(place).alias(owner)) for place, part in enumerate(parts)]
-    columns = read[0] if len(read) == 1 else _sorted(pl.concat(read).rechunk())[0]
-    sizes = columns[_SIZE]
-    places = (sizes + 1).cum_sum() - sizes - 1
-    text = _text(parts, columns[owner].to_numpy(), columns, places.to_numpy())
-    return _with_payload(columns.drop(owner).with_columns(places.alias(_START)), text)
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines in order.
+
+    Attributes:
+        frame: Envelopes, with `payload`.
+        text: The payloads, one after the other, each with a newline behind it.
+    """
+
+    frame: pl.DataFrame
+    text: bytes
 
 
-def _text(
-    parts: Sequence[Part], owners: npt.NDArray[np.int32], columns: pl.DataFrame, places: npt.NDArray[np.int64]
-) -> bytearray:
-    """Returns the payloads in the order of the lines; the text of one part is in memory at a time."""
-    starts = columns[_START].to_numpy()
+def joined(parts: Sequence[Part], *, lines: int | None = None) -> Iterator[Lines]:
+    """Reads parts and yields their lines in one order.
+
+    Args:
+        parts: Some parts with lines.
+        lines: How many to yield at once; None yields all.
+    """
+    read = [
+        part.columns().hstack([pl.Series(_OWNER, [place], pl.Int32).new_from_index(0, part.height)])
+        for place, part in enumerate(parts)
+    ]
+    columns = pl.concat(read, rechunk=True)
+    if any(before.edges()[1] > after.edges()[0] for before, after in pairwise(parts)):
+        columns, _ = _sorted(columns)
+    for some in columns.iter_slices(lines or columns.height):
+        text = _text(parts, some)
+        sizes = some[_SIZE].to_numpy()
+        payload = texts_at(text, np.cumsum(sizes + 1) - sizes - 1, sizes)
+        frame = some.drop(_OWNER, _START, _SIZE).with_columns(payload.alias("payload"))
+        yield Lines(frame, text)
+
+
+def _text(parts: Sequence[Part], columns: pl.DataFrame) -> bytes:
+    """Returns the payloads in the order of the lines."""
+    owners, starts = columns[_OWNER].to_numpy(), columns[_START].to_numpy()
     ends = starts + columns[_SIZE].to_numpy() + 1
-    text = bytearray(int(places[-1] + ends[-1] - starts[-1]))
     # Lines that follow each other in their part as well are moved as one piece.
     breaks = np.flatnonzero((starts[1:] != ends[:-1]) | (owners[1:] != owners[:-1])) + 1
     firsts, lasts = np.append(0, breaks), np.append(breaks, len(starts)) - 1
-    for owner, part in enumerate(parts):
+    sources = {}
+    for owner in np.unique(owners[firsts]).tolist():
         own = owners[firsts] == owner
         begin, end = int(starts[firsts[own]].min()), int(ends[lasts[own]].max())
-        source = part.store.text(begin, end - begin)
-        for first, last in zip(firsts[own].tolist(), lasts[own].tolist(), strict=True):
-            piece = source[int(starts[first]) - begin : int(ends[last]) - begin]
-            text[int(places[first]) : int(places[first]) + len(piece)] = piece
-    return text
-
-
-def _with_payload(columns: pl.DataFrame, text: bytearray) -> pl.DataFrame:
-    payload = texts_at(text, columns[_START].to_numpy(), columns[_SIZE].to_numpy())
-    return columns.drop(_START, _SIZE).with_columns(payload.alias("payload"))
+        sources[owner] = (parts[owner].store.text(begin, end - begin), begin)
+    pieces = []
+    for owner, first, last in zip(
+        owners[firsts].tolist(), starts[firsts].tolist(), ends[lasts].tolist(), strict=True
+    ):
+        source, begin = sources[owner]
+        pieces.append(source[first - begin : last - begin])
+    return b"".join(pieces)
 
 
 def _in_order(lines: pl.DataFrame) -> tuple[pl.DataFrame, memoryview]:
     # Gathering from many chunks costs ten times as much as from one; of payloads it is their views only.
     whole = lines.rechunk()
     columns, order = _sorted(whole.drop("payload"))
-    ended = (whole["payload"].gather(order) + "\n").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, text = ended.buffers()
-    places = np.frombuffer(offsets, np.int64)[ended.offset :][: len(ended) + 1]
+    # Texts in their order in memory; to move them is what costs most here.
+    lined = ended(whole["payload"]).gather(order).to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, text = lined.buffers()
+    places = np.frombuffer(offsets, np.int64)[lined.offset :][: len(lined) + 1]
     starts = places - places[0]
     placed = columns.with_columns(pl.Series(_START, starts[:-1]), pl.Series(_SIZE, np.diff(starts) - 1))
     return placed, memoryview(text)[int(places[0]) : int(places[-1])]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -19,12 +20,17 @@ from observer_core.journal.content import open_content
 from observer_core.journal.envelope import CONTROL_CHANNEL
 from observer_core.journal.segment import Manifest, SealedSegment
 from observer_core.lake import quarantine
-from observer_core.lake.ahead import one_ahead
+from observer_core.lake.ahead import made_ahead
 from observer_core.lake.extracting import route
 from observer_core.lake.quarantine import Entry
 from observer_core.lake.reading import BLOCK_BYTES, Block, Envelopes, open_envelopes, read_blocks
 from observer_core.lake.schemas import Table, table_of
 from observer_core.lake.spool import Spool
+
+# The spool sorts now and then, for as long as this many blocks take to be read.
+_BLOCKS_AHEAD = 6
+# Columns of no use once lines are counted.
+_NOT_SPOOLED = ("index", "v")
 
 
 @dataclass(slots=True)
@@ -73,8 +79,13 @@ def read_segments(
     suspect: frozenset[str] = frozenset()
     while True:
         intakes = [SegmentIntake(sealed) for sealed in segments]
-        for intake, block, opened in one_ahead(_opened(intakes, block_bytes, suspect)):
-            _take_over(block, opened, intake, spool)
+        # Three threads at work: one reads and hashes, one opens lines, and this one puts them in order.
+        with (
+            closing(made_ahead(_read(intakes, block_bytes))) as blocks,
+            closing(made_ahead(_opened(blocks, suspect), _BLOCKS_AHEAD)) as ready,
+        ):
+            for intake, block, opened in ready:
+                _take_over(block, opened, intake, spool)
         damaged = {intake.sealed.manifest.segment for intake in intakes if not intake.intact}
         if damaged <= suspect:
             break
@@ -85,16 +96,23 @@ def read_segments(
     return intakes
 
 
-def _opened(
-    intakes: Sequence[SegmentIntake], block_bytes: int, suspect: frozenset[str]
-) -> Iterator[tuple[SegmentIntake, Block, Envelopes]]:
+def _read(intakes: Sequence[SegmentIntake], block_bytes: int) -> Iterator[tuple[SegmentIntake, Block]]:
     for intake in intakes:
-        digest, verify = hashlib.sha256(), intake.sealed.manifest.segment in suspect
+        digest = hashlib.sha256()
         with open_content(intake.sealed.path) as file:
             for block in read_blocks(file, block_bytes=block_bytes):
+                # Before it is handed on: who opens a block writes into it.
                 digest.update(block.content)
-                yield intake, block, open_envelopes(block, verify=verify)
+                yield intake, block
         intake.intact = digest.hexdigest() == intake.sealed.manifest.sha256
+
+
+def _opened(
+    blocks: Iterator[tuple[SegmentIntake, Block]], suspect: frozenset[str]
+) -> Iterator[tuple[SegmentIntake, Block, Envelopes]]:
+    for intake, block in blocks:
+        verify = intake.sealed.manifest.segment in suspect
+        yield intake, block, open_envelopes(block, verify=verify)
 
 
 def _take_over(block: Block, opened: Envelopes, intake: SegmentIntake, spool: Spool) -> None:
@@ -102,14 +120,21 @@ def _take_over(block: Block, opened: Envelopes, intake: SegmentIntake, spool: Sp
     intake.unreadable.extend(
         quarantine.unreadable_entry(intake.sealed.manifest.segment, block, line) for line in opened.unreadable
     )
-    for channel, number in opened.frame.group_by("channel").len().iter_rows():
-        intake.channels[channel] += number
-    lines = opened.frame.with_columns(
-        pl.lit(intake.sealed.manifest.segment).alias("segment"),
-        (pl.col("index") + block.first_line + 1).alias("number"),
-    ).drop("index", "v")
-    for table, routed in route(lines):
+    if opened.frame.is_empty():
+        return
+    intake.channels.update(_counted(opened.frame["channel"]))
+    segment = pl.Series("segment", [intake.sealed.manifest.segment]).new_from_index(0, opened.frame.height)
+    number = (opened.frame["index"] + (block.first_line + 1)).alias("number")
+    lines = opened.frame.hstack([segment, number])
+    for table, routed in route(lines[[name for name in lines.columns if name not in _NOT_SPOOLED]]):
         spool.add(table, routed)
+
+
+def _counted(values: pl.Series) -> dict[str, int]:
+    """Returns how often each value occurs; most often there is one."""
+    if (values == values[0]).all():
+        return {values[0]: len(values)}
+    return dict(values.value_counts().iter_rows())
 
 
 def _settle_unreadable(manifest: Manifest, intake: SegmentIntake) -> None:

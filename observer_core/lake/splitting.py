@@ -19,11 +19,12 @@ from polars.exceptions import PolarsError
 
 from observer_core.brokers.kis.catalogue import Field, FieldType
 from observer_core.errors import ConservationError
+from observer_core.lake.bytes_found import count_of
 from observer_core.lake.columns import ColumnType
-from observer_core.lake.text_views import lines_in_place
 
 _SEPARATOR = "^"
-_NUMBERS = {FieldType.INTEGER: pl.Int64(), FieldType.DECIMAL: pl.Float64()}
+# The types of numbers; a reader gives them as text where one of a column has not its form.
+NUMBERS = {FieldType.INTEGER: pl.Int64(), FieldType.DECIMAL: pl.Float64()}
 
 # A reader of lines would cut a record here, or leave the mark out.
 LINE_BREAKS = "[\r\n\ufeff]"
@@ -34,16 +35,13 @@ def width() -> pl.Expr:
     return (pl.col("payload").str.count_matches(_SEPARATOR, literal=True) + 1).alias("width")
 
 
-def lines_of(payloads: pl.Series) -> memoryview:
-    """Returns payloads as the lines of a text: as they stand in memory, or in a copy."""
-    standing = lines_in_place(payloads)
-    if standing is not None:
-        return standing
+def lines_of(payloads: pl.Series) -> bytes:
+    """Returns payloads as the lines of a text."""
     ended = (payloads + "\n").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    return memoryview(ended.buffers()[2])
+    return bytes(ended.buffers()[2] or b"")
 
 
-def likely_width(text: memoryview, records: int) -> int | None:
+def likely_width(text: bytes, records: int) -> int | None:
     """Returns the number of values of each record if it may be the same of all; None where it is not.
 
     The separators are counted together, for a twelfth of what counting them record by record costs; whether
@@ -53,7 +51,7 @@ def likely_width(text: memoryview, records: int) -> int | None:
         text: The records as lines.
         records: How many.
     """
-    separators = int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(_SEPARATOR)))
+    separators = count_of(np.frombuffer(text, np.uint8), ord(_SEPARATOR))
     each, rest = divmod(separators, records)
     return each + 1 if each and not rest else None
 
@@ -62,7 +60,7 @@ class RaggedRecordsError(Exception):
     """Records that were to be cut together have not the same number of values."""
 
 
-def split_by_position(text: memoryview, records: int, fields: Sequence[Field], width: int) -> pl.DataFrame:
+def split_by_position(text: bytes, records: int, fields: Sequence[Field], width: int) -> pl.DataFrame:
     """Cuts records of one width.
 
     Args:
@@ -83,7 +81,7 @@ def split_by_position(text: memoryview, records: int, fields: Sequence[Field], w
     beyond = [f"extra_{position}" for position in range(len(known), width)]
     as_text: dict[str, pl.DataType] = dict.fromkeys([*(field.name for field in known), *beyond], pl.String())
     numbers: dict[str, pl.DataType] = {
-        field.name: _NUMBERS[field.type] for field in known if field.type in _NUMBERS
+        field.name: NUMBERS[field.type] for field in known if field.type in NUMBERS
     }
     try:
         values = _read(text, as_text | numbers)
@@ -97,7 +95,7 @@ def split_by_position(text: memoryview, records: int, fields: Sequence[Field], w
     return values.select(*(field.name for field in known), extra)
 
 
-def _read_as_text(text: memoryview, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def _read_as_text(text: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Reads records among which a number has not its form; whoever converts the text finds out which."""
     try:
         return _read(text, schema)
@@ -105,10 +103,8 @@ def _read_as_text(text: memoryview, schema: Mapping[str, pl.DataType]) -> pl.Dat
         raise RaggedRecordsError from error
 
 
-def _read(text: memoryview, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    return pl.read_csv(
-        bytes(text), separator=_SEPARATOR, quote_char=None, has_header=False, schema=dict(schema)
-    )
+def _read(text: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    return pl.read_csv(text, separator=_SEPARATOR, quote_char=None, has_header=False, schema=dict(schema))
 
 
 def split_by_key(payloads: pl.Series, fields: Sequence[Field]) -> pl.DataFrame | None:

@@ -71,21 +71,27 @@ def series_of(views: npt.NDArray[np.void], buffers: list[pa.Buffer]) -> pl.Serie
     return pl.Series(pl.from_arrow(pa.Array.from_buffers(pa.string_view(), len(views), found)))
 
 
-def lines_in_place(texts: pl.Series) -> memoryview | None:
-    """Returns texts as lines, where they stand so in memory; None where they do not.
+def ended(texts: pl.Series) -> pl.Series:
+    """Returns texts with a newline each; where one stands behind each of them already, none is moved.
 
     Args:
         texts: A column without nulls.
     """
-    if texts.n_chunks() != 1 or texts.is_empty() or texts.null_count():
-        return None
-    array = texts.to_arrow(compat_level=pl.CompatLevel.newest())
+    array = texts.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
     _, held, *buffers = array.buffers()
-    views = np.frombuffer(held, VIEW)[array.offset :][: len(texts)]
-    if len(buffers) != 1 or (views["length"] <= INLINE).any():
-        return None
-    starts, ends = views["offset"].astype(np.int64), views["offset"].astype(np.int64) + views["length"]
-    content = np.frombuffer(buffers[0], np.uint8)
-    if ends[-1] >= len(content) or (starts[1:] != ends[:-1] + 1).any() or (content[ends] != ord("\n")).any():
-        return None
-    return memoryview(buffers[0])[int(starts[0]) : int(ends[-1]) + 1]
+    views = np.frombuffer(held, VIEW)[array.offset :][: len(texts)].copy()
+    if not len(views) or (views["length"] <= INLINE).any() or not _newlines_behind(views, buffers):
+        return texts + "\n"
+    views["length"] += 1
+    return series_of(views, buffers)
+
+
+def _newlines_behind(views: npt.NDArray[np.void], buffers: list[pa.Buffer]) -> bool:
+    ends = views["offset"].astype(np.int64) + views["length"]
+    turns = (np.flatnonzero(np.diff(views["buffer"])) + 1).tolist()
+    for first, last in zip([0, *turns], [*turns, len(views)], strict=True):
+        content = np.frombuffer(buffers[views["buffer"][first]], np.uint8)
+        places = ends[first:last]
+        if places.max() >= len(content) or (content[places] != ord("\n")).any():
+            return False
+    return True

@@ -7,7 +7,7 @@ is an error that tells why.
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import date
 from typing import cast
@@ -19,7 +19,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - a class with a 
 from sqlalchemy import Connection
 
 from observer_core.errors import ConservationError
-from observer_core.lake.ahead import one_ahead
+from observer_core.lake.ahead import made_ahead
 from observer_core.warehouse import binary_copy
 from observer_core.warehouse.partitions import partition_name
 from observer_core.warehouse.tables import SCHEMA, WAREHOUSE_SCHEMAS, WarehouseTable
@@ -71,12 +71,8 @@ def copy_rows(
         sql.SQL(", ").join(map(sql.Identifier, columns)),
     )
     encoded = binary_copy.encode(frame.select(columns) for frame in frames)
-    # Closed here: left to the collector of garbage, the one ahead might be ended within its own thread.
-    with (
-        closing(encoded),
-        closing(cast("Generator[bytes, None, None]", one_ahead(encoded))) as pieces,
-        cast("Cursor", connection.connection.cursor()) as cursor,
-    ):
+    # Closed here: left to the collector of garbage, what is made ahead might be ended within its own thread.
+    with closing(made_ahead(encoded)) as pieces, cast("Cursor", connection.connection.cursor()) as cursor:
         _copy(cursor, statement, _Pieces(pieces), table)
         return cursor.rowcount
 

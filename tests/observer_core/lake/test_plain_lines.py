@@ -59,6 +59,22 @@ def test_every_line_has_the_values_that_json_gives_whatever_way_it_was_opened(li
     assert found.frame.select(NAMES).rows() == expected
 
 
+@pytest.mark.parametrize("place", range(19))
+def test_a_number_with_anything_but_digits_is_left_to_the_reader_of_json(place):
+    """At each place of a long number, and for each byte; the lines around it are opened."""
+    number = 4_611_686_018_427_387_904
+    ordinary = built((1, 7, 0, number, number, "H0STCNT0", "005930", "1^2"))
+    for byte in range(128):
+        if chr(byte) in '0123456789\n"\\':
+            continue
+        start = ordinary.index(b'"wall_ns":') + len(b'"wall_ns":') + place
+        odd = ordinary[:start] + bytes([byte]) + ordinary[start + 1 :]
+        _, found = opened(ordinary * 9 + odd + ordinary * 9)
+        assert found is not None
+        assert found.others.tolist() == [9]
+        assert found.frame["wall_ns"].to_list() == [number] * 18
+
+
 def test_plain_lines_of_several_forms_are_all_opened():
     """Growing numbers, other channels and short payloads need no reader of JSON."""
     lines = [
@@ -117,11 +133,11 @@ def test_payloads_outlive_the_block_they_were_read_from():
 
 def test_records_of_unequal_width_are_not_cut_together():
     """One value more in one record and one less in another do not make up for each other."""
-    text = memoryview(b"1^2^3\n1^2\n1^2^3^4\n")
+    text = b"1^2^3\n1^2\n1^2^3^4\n"
     assert likely_width(text, 3) == 3
     with pytest.raises(RaggedRecordsError):
         split_by_position(text, 3, CHANNELS["H0STCNT0"].fields[:3], 3)
-    assert likely_width(memoryview(b"1^2^3\n1^2\n"), 2) is None
+    assert likely_width(b"1^2^3\n1^2\n", 2) is None
 
 
 def test_a_line_that_is_stored_twice_is_found_where_its_symbol_was_cut():

@@ -1,13 +1,15 @@
 """Blocks of a segment, their envelopes, and the spool that puts them in order."""
 
 import io
+import threading
+from contextlib import closing
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observer_core.lake.ahead import one_ahead
+from observer_core.lake.ahead import made_ahead
 from observer_core.lake.merging import symbol_ranges
 from observer_core.lake.ordering import in_order, is_in_order
 from observer_core.lake.reading import open_envelopes, read_blocks
@@ -80,10 +82,20 @@ lengths = st.sampled_from([0, 1, 11, 12, 13, 40])
 
 
 @settings(deadline=None)
-@given(st.lists(identities, max_size=4), st.integers(1, 30), st.integers(0, 60), lengths)
-def test_the_spool_gives_back_every_line_in_order(tmp_path_factory, parts, range_lines, memory_lines, length):
+@given(
+    st.lists(identities, max_size=4),
+    st.integers(1, 30),
+    st.tuples(st.integers(0, 60), st.sampled_from([0, 4_000, 10**6])),
+    lengths,
+)
+def test_the_spool_gives_back_every_line_in_order(tmp_path_factory, parts, range_lines, memory, length):
     """Each with its own payload, whether it stayed in memory or lay in a file."""
-    spool = Spool(tmp_path_factory.mktemp("spool"), range_lines=range_lines, memory_lines=memory_lines)
+    spool = Spool(
+        tmp_path_factory.mktemp("spool"),
+        range_lines=range_lines,
+        memory_lines=memory[0],
+        memory_bytes=memory[1],
+    )
     for number, rows in enumerate(parts):
         frame = pl.DataFrame(
             rows, schema={"key": pl.String, "epoch": pl.Int64, "frame": pl.Int64}, orient="row"
@@ -99,9 +111,10 @@ def test_the_spool_gives_back_every_line_in_order(tmp_path_factory, parts, range
                 payload=pl.Series([payload_of(*row, number, length) for row in rows], dtype=pl.String),
             ),
         )
+    taken = list(spool_ranges(spool))
     ranges = [
-        list(frame.select("key", "shard", "epoch", "frame", "payload", "encoding").rows())
-        for frame in spool_ranges(spool)
+        list(lines.frame.select("key", "shard", "epoch", "frame", "payload", "encoding").rows())
+        for lines in taken
     ]
     expected = sorted(
         (
@@ -116,6 +129,8 @@ def test_the_spool_gives_back_every_line_in_order(tmp_path_factory, parts, range
         for row in rows
     )
     assert [row for rows in ranges for row in rows] == expected
+    for lines in taken:
+        assert lines.text.decode() == "".join(f"{payload}\n" for payload in lines.frame["payload"])
     for rows in ranges:
         assert len(rows) <= range_lines
 
@@ -137,13 +152,29 @@ def test_ranges_cover_every_symbol_once(rows, chunk_rows):
     assert covered == sorted(rows)
 
 
-def test_one_ahead_keeps_the_order_and_hands_a_failure_on():
+def test_made_ahead_keeps_the_order_and_hands_a_failure_on():
     def items():
         yield from range(3)
         raise OSError("the disk")
 
-    assert list(one_ahead(iter(range(5)))) == [0, 1, 2, 3, 4]
-    taken = []
-    with pytest.raises(OSError, match="the disk"):
-        taken.extend(one_ahead(items()))
-    assert taken == [0, 1, 2], "what came before the failure has been handed over"
+    for number in (1, 3, 9):
+        assert list(made_ahead(iter(range(5)), number)) == [0, 1, 2, 3, 4]
+        taken = []
+        with pytest.raises(OSError, match="the disk"):
+            taken.extend(made_ahead(items(), number))
+        assert taken == [0, 1, 2], "what came before the failure has been handed over"
+
+
+def test_made_ahead_leaves_nothing_at_work_once_it_is_closed():
+    ended = []
+
+    def items():
+        try:
+            yield from range(100)
+        finally:
+            ended.append(threading.current_thread())
+
+    with closing(made_ahead(items(), 3)) as ahead:
+        assert next(ahead) == 0
+    assert ended == [threading.current_thread()]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lake-ahead")]
