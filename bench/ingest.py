@@ -45,7 +45,7 @@ PEER, PEER_FOLDER = "python-kis==2.1.6", Path(__file__).resolve().parents[1] / "
 # A real trade of 2026-09-22 (public capture, 47 values) with its cumulative figures left open.
 TRADE = (
     "0|H0STCNT0|001|{symbol:06d}^140610^277750^2^3750^1.37^280395.69^283000^283500^276500^278000^277500^5^{volume}^"
-    "{value}^83251^86830^3579^120.39^5217059^6280658^5^0.53^53.70^090023^5^-5250^090048^5^-5750^135824^2^1250^"
+    "{value}^{sell_trades}^86830^{net_trades}^120.39^{sell_volume}^6280658^5^0.53^53.70^090023^5^-5250^090048^5^-5750^135824^2^1250^"
     "20260922^20^N^47588^70626^794823^496479^0.20^17123443^69.82^0^^283000^2"
 )  # fmt: skip
 # What python-kis does with a message: its header cut off, the payload parsed into its own type.
@@ -64,11 +64,17 @@ print(json.dumps(len(frames) / (time.process_time() - started)))
 
 
 def frames(count):
-    """Twenty symbols in turn, each continuous in its cumulative volume."""
+    """Twenty symbols in turn; each is sold five shares more, and all its cumulative figures say so."""
     for number in range(count):
         step = number // 20
-        volume, value = 11955000 + 5 * step, 3352130122500 + 1388750 * step
-        yield TRADE.format(symbol=number % 20, volume=volume, value=value)
+        yield TRADE.format(
+            symbol=number % 20,
+            volume=11955000 + 5 * step,
+            value=3352130122500 + 1388750 * step,
+            sell_trades=83251 + step,
+            net_trades=3579 - step,
+            sell_volume=5217059 + 5 * step,
+        )
 
 
 def serve_frames(count, per_second, ports):

@@ -27,12 +27,12 @@ class MarketHours:
 
     Args:
         calendar: The exchanges' calendar.
-        nxt: Whether a channel of NXT or of both exchanges is registered.
+        nxt: Whether a channel of NXT or of both exchanges is registered; it changes with the registrations.
     """
 
     def __init__(self, calendar: MarketCalendar, *, nxt: bool = False) -> None:
         self._calendar = calendar
-        self._nxt = nxt
+        self.nxt = nxt
 
     def phase(self, instant_ns: int) -> Phase:
         """Returns what the exchange does at an instant."""
@@ -89,6 +89,6 @@ class MarketHours:
 
     def _span(self, session: Session) -> tuple[datetime, datetime]:
         starts, ends = session.auction_from, session.after_market_to or session.off_hours_to
-        if self._nxt and session.nxt_from and session.nxt_to:
+        if self.nxt and session.nxt_from and session.nxt_to:
             starts, ends = min(starts, session.nxt_from), max(ends, session.nxt_to)
         return session.at(starts), session.at(ends)

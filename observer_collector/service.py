@@ -12,6 +12,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 import httpx
@@ -34,6 +35,7 @@ from observer_collector.session.keys import AppKey, AppKeys
 from observer_collector.slots.plan import SlotRules
 from observer_collector.slots.rules import check_addresses, records_nxt, slot_rules, sweep_symbols
 from observer_collector.stopping import Ending, LastResort, deliberate_error, unless_stopped
+from observer_collector.supervision import Helpers
 from observer_core import logs
 from observer_core.brokers.kis.app_keys import require_app_keys
 from observer_core.brokers.kis.endpoints import requests_per_second, rest_url
@@ -119,6 +121,7 @@ async def serve(
             ),
             tokens=client.tokens,
             started=Moment.now(clock),
+            helpers=Helpers(clock),
             contracts=contracts,
             breaches=contracts.breaches,
             backs_up=names_target(),
@@ -126,10 +129,10 @@ async def serve(
         reporter = Reporter(settings, service)
         answers = Answers(service.readiness, service.status, lambda: exposition(service, reporter))
         async with serving(application(clock, answers), settings.service.host, settings.service.port):
-            watching = asyncio.create_task(_watch(service, stop))
+            keep = service.helpers.keep
+            watching = asyncio.create_task(keep("phases", partial(_watch, service, stop)))
             reporting = asyncio.create_task(reporter.run())
-            reporting.add_done_callback(_tell_failure)
-            verifying = asyncio.create_task(contracts.run())
+            verifying = asyncio.create_task(keep("contracts", contracts.run))
             try:
                 if await _become_writer(service.lock, stop):
                     await _write(
@@ -143,12 +146,6 @@ async def serve(
                 verifying.cancel()
                 await asyncio.wait([reporting, verifying])
                 service.lock.release()
-
-
-def _tell_failure(reporting: asyncio.Task[None]) -> None:
-    """Tells a defect of the reporting, which must not end the intake; the outside watcher notices it too."""
-    if not reporting.cancelled() and (error := reporting.exception()) is not None:
-        _log.error("The collector no longer reports by itself.", exc_info=error)
 
 
 async def _watch(service: Service, stop: asyncio.Event) -> None:
@@ -196,6 +193,7 @@ async def _write(
         comparison=comparison,
         ending=ending,
         keys=keys,
+        helpers=service.helpers,
     )
     service.intake = intake
     _log.info("This process is the writer.", shard=settings.collector.shard)

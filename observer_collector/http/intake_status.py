@@ -52,6 +52,7 @@ def of_intake(intake: Intake, clock: Clock) -> dict[str, Any]:
             "channels": dict(intake.recorder.unknown.channels),
             "widths": {f"{c} {width}": n for (c, width), n in intake.recorder.unknown.widths.items()},
             "codes": dict(intake.recorder.unknown.codes),
+            "rows": {f"{what} {field}": n for (what, field), n in intake.recorder.unknown.rows.items()},
         },
         "slots": []
         if session is None
@@ -96,7 +97,9 @@ def slots_in_force(intake: Intake) -> dict[str, Any]:
         ],
         "signals": slots.signals,
         "changes": slots.changes,
-        "asked": {look.look.name: {"answered": look.look.asked, "failed": look.look.failed}
+        "outside_universe": slots.outside,
+        "asked": {look.look.name: {"answered": look.look.asked, "failed": look.look.failed,
+                                   "odd_rows": look.look.odd}
                   for look in intake.signals},
     }  # fmt: skip
 

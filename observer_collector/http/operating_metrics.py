@@ -20,13 +20,13 @@ from observer_collector.http.status import ROLES, Service
 from observer_collector.http.volumes import quarantined_bytes, volumes
 from observer_collector.moments import Moment
 from observer_collector.recording.intake import Intake
+from observer_collector.recording.recorder import UNLISTED_CODE
 from observer_collector.session.connection import ConnectionState
 from observer_core.brokers.kis.codes import LISTED_CODES
 from observer_core.journal import ControlKind, JournalState
 from observer_core.market.calendar import Phase
 
 NANOSECONDS = 1_000_000_000
-_UNLISTED = "other"
 
 
 def service_metrics(service: Service) -> Iterator[Metric]:
@@ -38,6 +38,7 @@ def service_metrics(service: Service) -> Iterator[Metric]:
     yield _state_set("observer_role", "Role of the process", "role", ROLES, service.role())
     yield from _of_hours(service, now_ns)
     yield from _of_volumes(service)
+    yield from service.helpers.metrics()
     yield from backup_metrics(service.paths, configured=service.backs_up)
     token = service.tokens.token_state()
     if token is not None:
@@ -56,11 +57,8 @@ def intake_metrics(intake: Intake, now: Moment) -> Iterator[Metric]:
     )
     yield gauge("observer_broker_refused", "1 while the broker refuses key or session", connection.refused)
     refusals = CounterMetricFamily("observer_refusals", "Refusals of the broker by its code", labels=["code"])
-    counted = dict.fromkeys((*sorted(LISTED_CODES), _UNLISTED), 0)
-    for code, number in recorder.refusals.items():
-        counted[code if code in LISTED_CODES else _UNLISTED] += number
-    for code, number in counted.items():
-        refusals.add_metric([code], number)
+    for code in (*sorted(LISTED_CODES), UNLISTED_CODE):
+        refusals.add_metric([code], recorder.refusals[code])
     yield refusals
     controls = CounterMetricFamily("observer_control_records", "Control records by kind", labels=["kind"])
     for kind in ControlKind:
@@ -68,12 +66,13 @@ def intake_metrics(intake: Intake, now: Moment) -> Iterator[Metric]:
     yield controls
     unknown = CounterMetricFamily(
         "observer_unknown_frames",
-        "Frames of channels or widths, and replies by websocket or REST with codes, that no table lists",
+        "Frames of channels or widths, replies with codes and rows of answers, that no table lists",
         labels=["what"],
     )
     unknown.add_metric(["channel"], recorder.unknown.channels.total())
     unknown.add_metric(["width"], recorder.unknown.widths.total())
     unknown.add_metric(["code"], recorder.unknown.codes.total())
+    unknown.add_metric(["row"], recorder.unknown.rows.total())
     yield unknown
     yield from _of_delivery(intake, now)
     yield from _of_journal_state(intake)

@@ -21,6 +21,7 @@ from observer_collector.moments import Moment, latest
 from observer_collector.recording.intake import Intake
 from observer_collector.session.slot import SlotState
 from observer_collector.session.watch import Delivery
+from observer_collector.supervision import Helpers
 from observer_core.brokers.kis.tokens import TokenStore
 from observer_core.clock import Clock
 from observer_core.market.calendar import Phase
@@ -40,6 +41,7 @@ class Service:
         lock: The writer's lock.
         tokens: The token cache.
         started: When the process started.
+        helpers: What works beside the recording.
         intake: The writer's work; None in a standby and during recovery.
         stopping: Whether the process is about to end.
         contracts: The repeated verification of the execution contracts; None where there is none.
@@ -57,6 +59,7 @@ class Service:
     lock: WriterLock
     tokens: TokenStore
     started: Moment
+    helpers: Helpers
     intake: Intake | None = None
     stopping: bool = False
     contracts: ContractWatch | None = None
@@ -97,6 +100,7 @@ class Service:
             "token_expires_at": None if token is None else token.expires_at.isoformat(),
             "token_issued_at": None if token is None else token.issued_at.isoformat(),
             "token_age_seconds": None if token is None else int((now - token.issued_at).total_seconds()),
+            "helpers": self.helpers.status(),
             "volumes": {volume.name: asdict(volume) for volume in volumes(self.paths)},
         }
         if self.contracts is not None:

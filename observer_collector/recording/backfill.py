@@ -21,12 +21,12 @@ from observer_collector.recording.hole_ledger import HoleLedger
 from observer_collector.recording.recorder import Recorder
 from observer_collector.texts import compact_json
 from observer_core.accounting import Hole, Severity
-from observer_core.accounting.healing import Healing, HealingOutcome
+from observer_core.accounting.healing import Healing, HealingOutcome, is_time
 from observer_core.brokers.kis.catalogue import CHANNELS, EXECUTIONS_CHANNEL, MINUTE_BARS_CHANNEL
 from observer_core.brokers.kis.daily import MARKET_CODES
 from observer_core.clock import Clock, kst_datetime
 from observer_core.clock.base import NANOSECONDS
-from observer_core.errors import BrokerRequestError, ExternalError, StorageError
+from observer_core.errors import BrokerRequestError, ExternalError, InputError, StorageError
 from observer_core.journal import CONTROL_CHANNEL, ControlKind, read_lines, sealed_segments
 from observer_core.logs import logger
 
@@ -81,6 +81,7 @@ class Backfiller:
         self._root = root
         self._shard = shard
         self._waiting: list[_Task] = []
+        self._taken_up = False
         self._stopping = False
         self._asking = False
         self.outcomes: Counter[str] = Counter()
@@ -98,8 +99,13 @@ class Backfiller:
         self._waiting.append(_Task(hole, self._clock.now_ns() + _SETTLE_NS))
 
     async def run(self) -> None:
-        """Fills holes until cancelled, or until the request under way is answered after `stop`."""
-        await self._take_up()
+        """Fills holes until cancelled, or until the request under way is answered after `stop`.
+
+        It may be run again after it has failed: what is settled stays so.
+        """
+        if not self._taken_up:
+            await self._take_up()
+            self._taken_up = True
         while not self._stopping:
             task = min(self._waiting, key=lambda waiting: waiting.due_ns, default=None)
             # A turn that is further away than any pause was given before the clock was set back.
@@ -140,17 +146,25 @@ class Backfiller:
             healing = await self._fill(task.hole)
         except BrokerRequestError as error:
             self._close(task, {"outcome": "refused", "error": str(error)})
-        except (ExternalError, StorageError) as error:
-            self.problem = str(error)
-            task.attempts += 1
-            task.due_ns = self._clock.now_ns() + _RETRY_NS
-            if task.attempts == _ATTEMPTS:
-                self._close(task, {"outcome": "failed", "error": str(error)})
+        except (ExternalError, StorageError, InputError) as error:
+            self._put_off(task, str(error))
+        except Exception as error:
+            # Whatever is wrong with this hole, the others have their turn meanwhile.
+            self._put_off(task, f"{type(error).__name__}: {error}")
+            raise
         else:
             self.problem = None
             # A hole that a stop has left half filled is taken up by the next process.
             if not self._stopping:
                 self._close(task, healing.to_json())
+
+    def _put_off(self, task: _Task, problem: str) -> None:
+        """Leaves a hole open with the reason, until its last attempt."""
+        self.problem = problem
+        task.attempts += 1
+        task.due_ns = self._clock.now_ns() + _RETRY_NS
+        if task.attempts == _ATTEMPTS:
+            self._close(task, {"outcome": "failed", "error": problem})
 
     async def _fill(self, hole: Hole) -> Healing:
         healing = Healing(hole)
@@ -161,7 +175,7 @@ class Backfiller:
         while healing.until is not None and not self._stopping:
             asking = self._lists.executions(hole.symbol, healing.until, market=market)
             healing.take(await self._ask(EXECUTIONS_CHANNEL, hole, asking))
-        if healing.outcome() is not HealingOutcome.HEALED:
+        if healing.outcome() is not HealingOutcome.HEALED and is_time(hole.to_time):
             await self._fetch_bars(hole, market)
         return healing
 
@@ -176,7 +190,7 @@ class Backfiller:
             asking = self._lists.minute_bars(hole.symbol, until, market=market)
             rows = await self._ask(MINUTE_BARS_CHANNEL, hole, asking)
             oldest = min((str(row.get("stck_cntg_hour", "")) for row in rows), default="")
-            if not first < oldest < until:
+            if not is_time(oldest) or not first < oldest < until:
                 return
             until = oldest
 

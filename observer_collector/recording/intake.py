@@ -1,16 +1,15 @@
 """The writer's work: everything that runs while this process holds the lock.
 
-Invariant: intake ends before the journal does. Whatever ends the work (a stop, or an error of ours
-in any of its tasks), what was received is written and sealed before `run` returns.
+Invariant: intake ends before the journal does. Whatever ends the work (a stop, or an error of ours in what
+receives and writes), what was received is written and sealed before `run` returns. What works beside the
+recording does not end it (`supervision`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from importlib import metadata
 from random import Random
 from typing import Any
 
@@ -18,8 +17,9 @@ from observer_collector.market_hours import MarketHours
 from observer_collector.planner import Planner
 from observer_collector.promise import Promise
 from observer_collector.recording.backfill import Backfiller
+from observer_collector.recording.beginning import tell_beginning
 from observer_collector.recording.clock_offset import ClockComparison
-from observer_collector.recording.journals import Journals, TrackJournal
+from observer_collector.recording.journals import Journals
 from observer_collector.recording.pauses import DiskPauses
 from observer_collector.recording.rates import RateRing
 from observer_collector.recording.recorder import Recorder
@@ -37,6 +37,7 @@ from observer_collector.slots.reloading import Reloading
 from observer_collector.slots.rules import slot_rules, sweep_symbols, trigger_rules
 from observer_collector.slots.triggers import Triggers
 from observer_collector.stopping import Ending, Stage, unless_stopped
+from observer_collector.supervision import Helpers
 from observer_core.brokers.kis.endpoints import websocket_url
 from observer_core.brokers.kis.rest import KisRestClient
 from observer_core.clock import Clock
@@ -68,6 +69,7 @@ class Intake:
         comparison: Compares that clock with the broker's.
         ending: How long each part of a stop may take.
         keys: The app keys of the websocket.
+        helpers: Keeps at work what works beside the recording.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class Intake:
         comparison: ClockComparison,
         ending: Ending,
         keys: AppKeys,
+        helpers: Helpers,
     ) -> None:
         self._ending = ending
+        self._helpers = helpers
         self._clock = clock
         self._hours = hours
         self._pauses = DiskPauses()
@@ -164,29 +168,22 @@ class Intake:
             self._ending.sealed = True
 
     async def _take_in(self, stop: asyncio.Event, writing: list[asyncio.Task[None]]) -> None:
-        if await unless_stopped(stop, self._begin()) is None:
+        if await unless_stopped(stop, tell_beginning(self.recorder, self.journals)) is None:
             return
         self.reloading.look()
         async with asyncio.TaskGroup() as group:
+
+            def keep(name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+                return group.create_task(self._helpers.keep(name, work))
+
             following = group.create_task(_follow(writing))
             beating = group.create_task(self._beat())
-            planning = group.create_task(self.planner.run())
-            helping = [
-                group.create_task(work)
-                for work in (
-                    self.slots.run(),
-                    self.keeper.run(),
-                    self.reloading.run(),
-                    *(look.run() for look in self.signals),
-                    *self._beside(),
-                )
-            ]
-            sweeping = group.create_task(self.sweeper.run())
-            filling = group.create_task(self.backfiller.run()) if self.fills_holes else None
+            helping = [keep(name, work) for name, work in self._beside()]
+            sweeping = keep("sweeps", self.sweeper.run)
+            filling = keep("backfill", self.backfiller.run) if self.fills_holes else None
             connecting = group.create_task(self.connection.run())
             await stop.wait()
             self._ending.begin()
-            planning.cancel()
             for task in helping:
                 task.cancel()
             patience = self._ending.left(Stage.REQUESTS)
@@ -202,26 +199,17 @@ class Intake:
                 task.cancel()
         self.recorder.control(ControlKind.STOP, {"records": self.records})
 
-    async def _begin(self) -> bool:
-        """Tells the journal who writes from here on, and what was recovered; returns True once it is told."""
-        await self.recorder.begin_epoch()
-        self.recorder.control(
-            ControlKind.START, {"version": metadata.version("observer"), "pid": os.getpid()}
-        )
-        for track, journal in self.journals.tracks.items():
-            if journal.recovery.segments:
-                details = {"track": track.value, "segments": _recovered(journal)}
-                self.recorder.control(ControlKind.RECOVERY, details)
-                _log.warning("The journal was recovered.", **details)
-        for hole in self.journals.scalp.recovery.unreported:
-            self.recorder.hole(hole)
-        return True
-
-    def _beside(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """Yields what runs beside the intake."""
-        yield self.compressor.run()
+    def _beside(self) -> Iterator[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+        """Yields what works beside the recording until a stop, by name."""
+        yield "universe", self.planner.run
+        yield "slots", self.slots.run
+        yield "token", self.keeper.run
+        yield "settings", self.reloading.run
+        yield "compression", self.compressor.run
+        for look in self.signals:
+            yield f"signals_{look.look.name.lower()}", look.run
         if not self._clock.is_virtual:
-            yield self.comparison.run(partial(self.recorder.control, ControlKind.CLOCK))
+            yield "clock", partial(self.comparison.run, partial(self.recorder.control, ControlKind.CLOCK))
 
     async def _beat(self) -> None:
         """Watches the journal and keeps the promise."""
@@ -287,15 +275,3 @@ async def _follow(writing: list[asyncio.Task[None]]) -> None:
     done, _ = await asyncio.wait(writing, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
-
-
-def _recovered(journal: TrackJournal) -> list[dict[str, Any]]:
-    return [
-        {
-            "segment": segment.path.name,
-            "lines": segment.lines,
-            "records": segment.records,
-            "torn_bytes": segment.torn_bytes,
-        }
-        for segment in journal.recovery.segments
-    ]

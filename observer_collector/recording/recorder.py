@@ -25,6 +25,7 @@ from observer_collector.slots.registrations import Pair
 from observer_collector.texts import LONGEST_KEY, compact_json, label
 from observer_core.accounting import SPLITS, Finding, Hole, Reset, Severity, VolumeContinuity, hole_of
 from observer_core.brokers.kis.catalogue import CHANNELS
+from observer_core.brokers.kis.codes import LISTED_CODES
 from observer_core.brokers.kis.frames import (
     Acknowledgement,
     DataFrame,
@@ -54,8 +55,12 @@ PROVIDER = "kis"
 
 # The channel of a frame that does not even tell its channel.
 UNREADABLE_CHANNEL = "_unreadable"
+# All codes of refusals that no table lists; `Unknown` names the first of them.
+UNLISTED_CODE = "other"
 
 _RETRY_SECONDS = 1.0
+# Records after which others have their turn, where messages hold many: about 10 ms of work.
+_AT_ONCE = 1024
 
 _log = logger(__name__)
 
@@ -133,18 +138,22 @@ class Recorder:
         self.flows.clear()
         self._streams.clear()
 
-    def take(self, messages: Iterable[bytes]) -> Iterator[tuple[ForSession, Moment]]:
+    def take(self, messages: Iterable[bytes]) -> Iterator[tuple[ForSession, Moment] | None]:
         """Takes messages of the broker in their order; yields those that are for the session.
 
         Each is stamped before anything else is done with it. Whoever iterates may await in between: what
-        comes before is handed to the journal by then.
+        comes before is handed to the journal by then. Where few messages make many lines, it yields None
+        in between: then others should have their turn.
         """
-        waiting = iter(messages)
+        waiting, due = iter(messages), self.records + _AT_ONCE
         while (other := self._take_streams(waiting)) is not None:
             data, wall_ns, mono_ns = other
             message = self.message(data, wall_ns, mono_ns)
             if message is not None:
                 yield message, Moment(wall_ns, mono_ns, not self._clock.is_virtual)
+            elif self.records >= due:
+                yield None
+                due = self.records + _AT_ONCE
 
     def message(self, data: bytes, wall_ns: int, mono_ns: int) -> ForSession | None:
         """Takes a message of the broker, whatever it is; returns it where it is for the session.
@@ -185,7 +194,9 @@ class Recorder:
     def control(self, kind: ControlKind, payload: Mapping[str, Any]) -> None:
         """Writes a control record."""
         if kind is ControlKind.REFUSE:
-            self.refusals[str(payload["code"])] += 1
+            # Who invents a code for each message must not fill the memory.
+            code = str(payload["code"])
+            self.refusals[code if code in LISTED_CODES else UNLISTED_CODE] += 1
         self._frame += 1
         received = Received(self.epoch, self._frame, self._clock.now_ns(), self._clock.monotonic_ns())
         if kind is ControlKind.ACKNOWLEDGE:

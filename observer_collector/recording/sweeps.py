@@ -202,12 +202,14 @@ class SwingSweeper:
 
     def _record(self, sweep: Sweep, batch: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
         received = self._received()
-        returned = set()
+        returned, asked = set(), []
         for index, row in enumerate(rows):
             key = label(str(row.get("inter_shrn_iscd", "")))
             line = self._lines.any(received, index, MULTI_PRICE_CHANNEL, key, compact_json(row))
             self._writer.segment_for(received.wall_ns).append(line, received, MULTI_PRICE_CHANNEL, key)
             returned.add(key)
+            if key in batch:
+                asked.append(row)
         sweep.requests += 1
         sweep.rows += len(rows)
         sweep.missing += sorted(set(batch) - returned)
@@ -215,7 +217,8 @@ class SwingSweeper:
         if rows:
             self.last_rows = Moment(received.wall_ns, received.mono_ns)
         if self.on_rows is not None:
-            self.on_rows(rows, received.wall_ns)
+            # A symbol that nobody has asked for must not become a registration.
+            self.on_rows(asked, received.wall_ns)
 
     def _finish(self, sweep: Sweep, *, told: bool) -> None:
         received = self._received()

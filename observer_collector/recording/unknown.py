@@ -23,6 +23,8 @@ KNOWN = frozenset((name, width.values) for name, channel in CHANNELS.items() for
 # Who invents a code for each message must not fill the memory.
 _MOST = 100
 _REST = "others"
+# Characters of an odd value that are told.
+_SHOWN = 32
 
 Told = Mapping[str, Any]
 _Name = TypeVar("_Name")
@@ -35,12 +37,14 @@ class Unknown:
         channels: Frames by channel that the catalogue does not have.
         widths: Frames by channel and number of values, where the channel is known and the number is not.
         codes: Replies and refused requests by code that no table lists.
+        rows: Rows of REST answers by request and field, where the field has not its documented form.
     """
 
     def __init__(self) -> None:
         self.channels: Counter[str] = Counter()
         self.widths: Counter[tuple[str, int]] = Counter()
         self.codes: Counter[str] = Counter()
+        self.rows: Counter[tuple[str, str]] = Counter()
 
     def frame(self, channel: str, width: int) -> Told | None:
         """Counts a frame whose channel and width are not in `KNOWN`; returns what to tell the first time."""
@@ -74,6 +78,15 @@ class Unknown:
         details = {"code": error.code, "message": redact(error.text), "request": request}
         _log.warning("The broker refuses a request with an unknown code.", status=error.status, **details)
         return {"what": "code", **details}
+
+    def row(self, request: str, field: str, value: object) -> Told | None:
+        """Counts a row that cannot be read for one of its fields; returns what to tell the first time."""
+        if not _first(self.rows, (request, field), (_REST, "")):
+            return None
+        shown = ascii(value[:_SHOWN]) if isinstance(value, str) else type(value).__name__
+        details = {"request": request, "field": field, "value": redact(shown)}
+        _log.warning("A row of an answer cannot be read; it is passed over.", **details)
+        return {"what": "row", **details}
 
 
 def _first(counter: Counter[_Name], name: _Name, rest: _Name) -> bool:

@@ -81,12 +81,13 @@ class Reporter:
 
     async def run(self) -> None:
         """Reports until cancelled."""
+        keep = self._service.helpers.keep
         async with self._http, asyncio.TaskGroup() as group:
-            group.create_task(self._look())
+            group.create_task(keep("alerts", self._look))
             if self.webhook is not None:
-                group.create_task(self.webhook.run())
+                group.create_task(keep("webhook", self.webhook.run))
             if self.dead_man is not None:
-                group.create_task(self.dead_man.run())
+                group.create_task(keep("dead_man", self.dead_man.run))
 
     def metrics(self) -> Iterator[Metric]:
         """Yields what was reported, and whether it arrived."""

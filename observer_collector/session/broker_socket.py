@@ -8,6 +8,8 @@ returned takes messages of any size the broker sends and pings nobody.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -21,8 +23,11 @@ from observer_core.errors import NetworkError
 _LARGEST_MESSAGE = 4 * 1024 * 1024
 # What may wait in memory, with what Python adds to each message: ten seconds of the busiest feed.
 _MOST_WAITING, _OVERHEAD = 8 * 1024 * 1024, 64
-# Messages handed over at once: about 10 ms of work, so that the rest of the process has its turn.
-_AT_ONCE = 1024
+# Messages and bytes handed over at once: about 10 ms of work, so that the rest of the process has its turn.
+_AT_ONCE, _BYTES_AT_ONCE = 1024, 256 * 1024
+# With less before it, what is sent never has to wait: the library holds up writers from 32 KiB on, until a
+# quarter of that is left.
+_MOST_UNREAD = 8 * 1024
 _CONTINUATION, _TEXT, _BINARY = Opcode.CONT, Opcode.TEXT, Opcode.BINARY
 _OPEN_SECONDS, _CLOSE_SECONDS = 10.0, 2.0
 
@@ -42,20 +47,27 @@ class BrokerSocket(ClientConnection):
         self._held = self._ended = False
 
     async def messages(self) -> list[bytes]:
-        """Waits for messages and returns the oldest; none once the connection has ended."""
+        """Waits for messages and returns the oldest, at least one; none once the connection has ended."""
         if self._waiting:
             # Whoever called is busy with messages; the others have their turn in between.
             await asyncio.sleep(0)
         else:
             await self._news.wait()
-        taken, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-        self._waiting_bytes -= sum(map(len, taken)) + _OVERHEAD * len(taken)
+        taken = self._oldest()
         if not (self._waiting or self._ended):
             self._news.clear()
         if self._held and self._waiting_bytes <= _MOST_WAITING // 2:
             self._held = False
             self.transport.resume_reading()
         return taken
+
+    async def echo(self, text: str) -> None:
+        """Sends a keep-alive back, unless the broker has not read the earlier ones.
+
+        Who receives sends it, and must not wait for a broker that sends and does not read.
+        """
+        if self.transport.get_write_buffer_size() + len(text.encode()) < _MOST_UNREAD:
+            await self.send(text)
 
     def process_event(self, event: Event) -> None:
         """Takes the frames of messages; the handshake and all other frames are the library's."""
@@ -84,6 +96,19 @@ class BrokerSocket(ClientConnection):
         super().connection_lost(exc)
         self._ended = True
         self._news.set()
+
+    def _oldest(self) -> list[bytes]:
+        """Takes as many of the oldest messages as may be worked off in one turn of the event loop."""
+        taken = self._waiting[:_AT_ONCE]
+        size = self._waiting_bytes
+        if size > _BYTES_AT_ONCE or len(self._waiting) > _AT_ONCE:
+            sizes = list(accumulate(map(len, taken)))
+            number = bisect_right(sizes, _BYTES_AT_ONCE) or 1
+            del taken[number:]
+            size = sizes[len(taken) - 1] + _OVERHEAD * len(taken)
+        self._waiting = self._waiting[len(taken) :]
+        self._waiting_bytes -= size
+        return taken
 
     def _fragment(self, frame: Frame) -> None:
         """Joins a message that comes in pieces, whose order and size the library has checked."""

@@ -251,8 +251,11 @@ class BrokerConnection:
         while messages := await socket.messages():
             if self._writer.blocked:
                 await self._wait_for_disk()
-            for message, received in self._recorder.take(messages):
-                await self._perform(session.received(message, received), socket, key)
+            for taken in self._recorder.take(messages):
+                if taken is None:
+                    await asyncio.sleep(0)
+                else:
+                    await self._perform(session.received(*taken), socket, key)
                 # Only here others have had their turn, and the journal can have become so.
                 if self._writer.blocked:
                     await self._wait_for_disk()
@@ -290,7 +293,7 @@ class BrokerConnection:
                     case Release(pair):
                         await socket.send(release(key, pair.channel, pair.symbol))
                     case Echo(text):
-                        await socket.send(text)
+                        await socket.echo(text)
                     case End(cause):
                         await socket.close(reason=cause.value)
 

@@ -46,6 +46,8 @@ _ANSWER = Patience(30, 5)
 # A new connection registers 41 pairs in about four seconds.
 _SETTLED = Patience(30, 5)
 _LONGEST_STRETCH = 16
+# The broker documents about thirty codes; who invents them must fill neither memory nor log.
+_MOST_CODES = 100
 # A release that nobody answers is sent once more; then the place counts as free.
 _RELEASES = 2
 
@@ -313,10 +315,13 @@ class Session:
         return [note]
 
     def _tell_refusal(self, message: Refusal) -> None:
-        """Tells the first refusal of each code; the journal has all of them."""
-        if message.code in self._told_codes:
+        """Tells the first refusal of each code, up to a number of codes; the journal has all of them."""
+        if message.code in self._told_codes or len(self._told_codes) > _MOST_CODES:
             return
         self._told_codes.add(message.code)
+        if len(self._told_codes) > _MOST_CODES:
+            self._tell("Refusals with yet other codes are not told.", codes=_MOST_CODES, warning=True)
+            return
         self._tell(
             "The broker refuses a registration.",
             code=message.code,

@@ -8,7 +8,9 @@ minute can always be told from "not watched".
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 
 from observer_collector.market_hours import MarketHours
 from observer_collector.recording.recorder import Recorder
@@ -16,8 +18,10 @@ from observer_collector.recording.streams import TRADE_CHANNELS
 from observer_collector.session.commands import Outage
 from observer_collector.slots.plan import Change, Signal, SlotPlan, SlotPlanner, SlotRules
 from observer_collector.slots.registrations import Pair
+from observer_collector.slots.rules import records_nxt
 from observer_collector.slots.triggers import TriggerRules, Triggers
 from observer_core.accounting import VolumeContinuity
+from observer_core.brokers.kis.catalogue import Key
 from observer_core.clock import Clock
 from observer_core.journal import ControlKind
 from observer_core.logs import logger
@@ -26,6 +30,8 @@ from observer_core.reference.universe import Universe
 _NANOSECONDS = 1_000_000_000
 _SAMPLE_NS = 10 * _NANOSECONDS
 _LOOK_SECONDS, _VIRTUAL_LOOK_SECONDS = 1.0, 0.05
+# A longer figure is none of a share's, and no ratio can be made of it.
+_SYMBOL, _FIGURE = Key.STOCK.pattern, re.compile(r"[0-9]{1,18}", re.ASCII)
 
 _log = logger(__name__)
 
@@ -73,6 +79,7 @@ class SlotDesk:
         self.pairs: tuple[Pair, ...] = ()
         self.overflow: tuple[Signal, ...] = ()
         self.signals = 0
+        self.outside = 0
         self.changes = 0
 
     @property
@@ -92,8 +99,9 @@ class SlotDesk:
         self.look()
 
     def change_rules(self, slots: SlotRules, triggers: TriggerRules) -> None:
-        """Takes other rules, in force with the next look."""
+        """Takes other rules, in force with the next look; the hours of their channels are at once."""
         self._planner.rules, self._triggers.rules = slots, triggers
+        self._hours.nxt = records_nxt(slots)
 
     async def run(self) -> None:
         """Renews the plan until cancelled."""
@@ -119,17 +127,27 @@ class SlotDesk:
             self.pairs = plan.pairs
             self._replan(plan.pairs, outages)
 
-    def observe_rows(self, rows: Sequence[Mapping[str, str]], at_ns: int) -> None:
+    def observe_rows(self, rows: Sequence[Mapping[str, object]], at_ns: int) -> None:
         """Takes rows of a sweep."""
         if not self._counts(at_ns):
             return
         for row in rows:
-            try:
-                price, volume = int(row["inter2_prpr"]), int(row["acml_vol"])
-            except (KeyError, ValueError):
-                # The row is journaled as it came; compaction names what is wrong with it.
-                continue
-            self._observe(str(row.get("inter_shrn_iscd", "")), at_ns, price, volume)
+            symbol, price, volume = row.get("inter_shrn_iscd"), row.get("inter2_prpr"), row.get("acml_vol")
+            # The row is journaled as it came; compaction names what is wrong with it.
+            if _is(symbol, _SYMBOL) and _is(price, _FIGURE) and _is(volume, _FIGURE):
+                self._observe(symbol, at_ns, int(price), int(volume))
+
+    def named(self, signal: Signal) -> None:
+        """Takes a signal for a symbol that the broker names: only one of the day's universe gets a place."""
+        if self._planner.knows(signal.symbol):
+            self.signal(signal)
+        else:
+            self.outside += 1
+
+    def strange(self, request: str, field: str, value: object) -> None:
+        """Counts a row of an answer that cannot be read, and writes the first of its kind down."""
+        if (told := self._recorder.unknown.row(request, field, value)) is not None:
+            self._recorder.control(ControlKind.UNKNOWN, told)
 
     def signal(self, signal: Signal) -> None:
         """Takes a signal and writes it down."""
@@ -208,3 +226,8 @@ class SlotDesk:
     def _outages(self, plan: SlotPlan) -> Mapping[Pair, Outage] | None:
         """Returns what the time between the journal's last line and this start has left uncovered."""
         return dict.fromkeys(plan.pairs, Outage(self._resumed_ns, "restart")) if self._resumed_ns else None
+
+
+def _is(value: object, form: re.Pattern[str]) -> TypeGuard[str]:
+    """Returns whether a value of the broker's JSON is a text of a form."""
+    return isinstance(value, str) and form.fullmatch(value) is not None

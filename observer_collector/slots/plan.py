@@ -154,6 +154,10 @@ class SlotPlanner:
         # Another day, another ranking: what yesterday's symbols were held for does not keep them.
         self.holds = {symbol: replace(hold, settled=True) for symbol, hold in self.holds.items()}
 
+    def knows(self, symbol: str) -> bool:
+        """Returns whether a symbol belongs to the day: to its universe, or to the pinned ones."""
+        return symbol in self._baseline or symbol in self.rules.pinned
+
     def signal(self, signal: Signal) -> None:
         """Takes a signal; of two for one symbol the stronger counts, and the later prolongs it."""
         known = self._signals.get(signal.symbol)

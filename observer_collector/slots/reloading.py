@@ -8,6 +8,9 @@ or variable brings the environment's value back; a file that is there and cannot
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,12 +98,22 @@ class Reloading:
         _log.error("The changed settings are not taken; the old ones stay in force.", error=problem)
 
     def _read(self) -> bytes | None:
-        """Returns what the file holds; None where there is none."""
+        """Returns what the file holds; None where there is none.
+
+        Raises:
+            OSError: It cannot be read, or is no file; a pipe or a device would hold the event loop.
+        """
         try:
-            with self._path.open("rb") as file:
-                return file.read(_LARGEST_BYTES + 1)
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is no file")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(_LARGEST_BYTES + 1)
+        finally:
+            os.close(descriptor)
 
     def _changed(self, content: bytes | None) -> CollectorSettings:
         if content is None:

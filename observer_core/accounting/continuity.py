@@ -43,6 +43,7 @@ class VolumeContinuity:
         self._policy = policy or ContinuityPolicy()
         # None of them is ever taken out: whoever keeps one must not keep a dead one.
         self._ledgers: dict[tuple[str, str], Ledger] = {}
+        self._channels: set[str] = set()
         self.unreadable = 0
 
     def observe(self, channel: str, payload: str, wall_ns: int) -> Finding | None:
@@ -50,16 +51,18 @@ class VolumeContinuity:
 
         Args:
             channel: A channel of trades.
-            payload: The record as sent, values joined by `^`.
+            payload: The record as sent, values joined by `^`; decoded from UTF-8 with `surrogateescape`.
             wall_ns: Its receive time.
 
         Returns:
             A hole or a reset that this trade reveals; None where it continues, opens or repeats.
         """
-        # What is no Unicode, or no plain figure, is for the long way.
-        values = payload.encode("utf-8", "replace").split(b"^", SPLITS)
         ledger = self._ledgers.get((channel, payload.partition("^")[0]))
-        if ledger is not None and ledger.continues(values, wall_ns):
+        if (
+            ledger is not None
+            and payload.isascii()
+            and ledger.continues(payload.encode("ascii").split(b"^", SPLITS), wall_ns)
+        ):
             return None
         try:
             trade = Trade.parse(channel, payload, wall_ns)
@@ -94,8 +97,8 @@ class VolumeContinuity:
 
     def watch(self, symbol: str, *, watched: bool) -> None:
         """States that a symbol holds a slot from now on, or that it holds none."""
-        for _, name, account in self.accounts():
-            if name == symbol:
+        for channel in self._channels:
+            if (account := self.account(channel, symbol)) is not None:
                 account.watched = watched
 
     def excuse(self, channel: str, symbol: str, shares: int) -> None:
@@ -128,10 +131,12 @@ class VolumeContinuity:
             }
         except (TypeError, AttributeError) as error:
             raise StorageError(f"This is no state of the volume accounting: {error}.") from error
+        self._channels |= state.keys()
         for name in (*accounts, *self._ledgers):
             self._ledgers.setdefault(name, Ledger()).begin(accounts.get(name))
 
     def _open(self, trade: Trade) -> None:
+        self._channels.add(trade.channel)
         self._ledgers.setdefault((trade.channel, trade.symbol), Ledger()).begin(trade.open_account())
 
     def _compare(self, trade: Trade, account: Account) -> Finding | None:

@@ -5,7 +5,8 @@ and says so; what it enters is what the rule says (see `continuity`). A ledger s
 as its accounting lives, so that who takes trades of one symbol may keep it.
 
 This is the hot path: nearly every trade goes this way. Numbers are the costly part of it (0.1 µs each), so a
-figure that has to stay as it was is compared as text first.
+figure that has to stay as it was is compared as text first, and one that grew from a figure as it should is
+only held against the largest.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from observer_core.accounting.account import Account
-from observer_core.accounting.trade import value_of
+from observer_core.accounting.trade import LARGEST_FIGURE, LONGEST_TEXT, require_figures, value_of
 from observer_core.clock.base import NANOSECONDS
 
 # No session follows the one before within this time, so a pause this long may hide a new date.
@@ -47,7 +48,7 @@ class Ledger:
         """Enters a trade whose shares fit; what else it says is checked, and never makes a hole.
 
         Args:
-            values: The record as sent, split at most `SPLITS` times.
+            values: The record as sent, in ASCII, split at most `SPLITS` times.
             wall_ns: Its receive time.
 
         Returns:
@@ -58,19 +59,25 @@ class Ledger:
             return False
         try:
             volume, cumulative = int(values[12]), int(values[13])
-            if cumulative != account.volume + volume:
+            if cumulative != account.volume + volume or volume < 0 or cumulative > LARGEST_FIGURE:
                 return False
             time, price, side = values[1].decode(), values[2], values[21]
             value = int(values[14])
+            if not 0 <= value <= LARGEST_FIGURE or not 0 < len(time) <= LONGEST_TEXT:
+                return False
             own_value = int(price) * volume if price.isdigit() else value_of(price.decode(), volume)
             # The figures of the side that traded grow, those of the other one stay.
             if side == _SELL and values[16] == last[16] and values[20] == last[20]:
                 trades, shares = int(values[15]), int(values[19])
                 fits = trades == account.sell_trades + 1 and shares == account.sell_volume + volume
+                if not fits or shares > LARGEST_FIGURE:
+                    require_figures(trades, shares)
                 account.sell_trades, account.sell_volume = trades, shares
             elif side == _BUY and values[15] == last[15] and values[19] == last[19]:
                 trades, shares = int(values[16]), int(values[20])
                 fits = trades == account.buy_trades + 1 and shares == account.buy_volume + volume
+                if not fits or shares > LARGEST_FIGURE:
+                    require_figures(trades, shares)
                 account.buy_trades, account.buy_volume = trades, shares
             else:
                 fits = _enter_sides(account, values, volume)
@@ -87,9 +94,14 @@ class Ledger:
 
 
 def _enter_sides(account: Account, values: list[bytes], volume: int) -> bool:
-    """Enters the figures of both sides; returns whether they fit. An auction has no side, and always fits."""
+    """Enters the figures of both sides; returns whether they fit. An auction has no side, and always fits.
+
+    Raises ValueError, with nothing entered, where one of them is no figure.
+    """
     sell_trades, buy_trades = int(values[15]), int(values[16])
     sell_volume, buy_volume = int(values[19]), int(values[20])
+    require_figures(sell_trades, buy_trades)
+    require_figures(sell_volume, buy_volume)
     sold, bought = values[21] == _SELL, values[21] == _BUY
     fits = not (sold or bought) or (
         sell_trades == account.sell_trades + sold

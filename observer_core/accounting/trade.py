@@ -1,7 +1,8 @@
 """One trade, as far as the accounting reads it.
 
 Invariant: the figures are those of the record at the positions of the broker reference (7.1); a field that a
-narrower record does not have is empty, or follows from the receive time.
+narrower record does not have is empty, or follows from the receive time. Texts are plain ASCII of a bounded
+length, and figures those of a column of 64 bits, so that whatever comes of a trade can be written down.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ _SESSION = 46
 _DATE = re.compile(r"[0-9]{8}")
 # A midpoint order trades at half a tick, which below 2,000 KRW is half a won.
 _PRICE = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,6})?")
+# A symbol has 4 to 9 characters, a time 6; what has blanks or signs of control, or is longer, names nothing.
+LONGEST_TEXT = 16
+_TEXT = re.compile(rf"[!-~]{{1,{LONGEST_TEXT}}}")
 # What a column of 64 bits holds.
-_LARGEST = 2**63 - 1
+LARGEST_FIGURE = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,9 @@ class Trade:
         volume = _figure(values[12])
         return cls(
             channel=channel,
-            symbol=values[0],
+            symbol=_text(values[0]),
             business_date=_business_date(values, wall_ns),
-            time=values[1],
+            time=_text(values[1]),
             received_ns=wall_ns,
             volume=volume,
             cumulative=_figure(values[13]),
@@ -98,11 +102,22 @@ def value_of(price: str, volume: int) -> int:
     return int(Decimal(price) * volume)
 
 
+def require_figures(first: int, second: int = 0) -> None:
+    """Raises ValueError where one is no figure of a trade: shares, won and counts are never below zero."""
+    if not (0 <= first <= LARGEST_FIGURE and 0 <= second <= LARGEST_FIGURE):
+        raise ValueError("no figure of a trade")
+
+
 def _figure(text: str) -> int:
     figure = int(text)
-    if abs(figure) > _LARGEST:
-        raise ValueError(f"no figure of a trade: {text[:20]}")
+    require_figures(figure)
     return figure
+
+
+def _text(text: str) -> str:
+    if _TEXT.fullmatch(text) is None:
+        raise ValueError(f"no symbol or time of a trade: {text[:20]!r}")
+    return text
 
 
 def _business_date(values: list[str], wall_ns: int) -> str:

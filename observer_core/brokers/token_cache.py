@@ -56,6 +56,7 @@ class Entry:
         blocked_until: Before this instant the broker is not asked.
         failure: Why it is blocked, where the broker said so.
         refused: Digest of the last value that the broker did not accept.
+        rests_until: Before this instant a refused value that the broker gave again is not tried.
     """
 
     value: SecretStr | None = field(default=None, repr=False)
@@ -64,6 +65,14 @@ class Entry:
     blocked_until: datetime | None = None
     failure: Failure | None = None
     refused: str | None = None
+    rests_until: datetime | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the value is one that the broker did not accept, and gave again."""
+        if self.value is None or self.refused is None:
+            return False
+        return digest(self.value.get_secret_value()) == self.refused
 
     def without(self, refused: SecretStr | None) -> Entry:
         """Returns the entry as it is once the broker has not accepted a value."""
@@ -189,6 +198,7 @@ def _stored(entry: Entry) -> dict[str, Any]:
         "blocked_until": _iso(entry.blocked_until),
         "failure": failure and {"code": failure.code, "message": failure.message, "status": failure.status},
         "refused": entry.refused,
+        "rests_until": _iso(entry.rests_until),
     }
 
 
@@ -203,6 +213,8 @@ def _entry(stored: dict[str, Any]) -> Entry:
         blocked_until=_instant(stored["blocked_until"]),
         failure=None if failure is None else Failure(failure["code"], failure["message"], failure["status"]),
         refused=stored["refused"],
+        # An earlier version did not write it.
+        rests_until=_instant(stored.get("rests_until")),
     )
 
 

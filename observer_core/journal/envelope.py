@@ -108,6 +108,13 @@ class JournalLine:
         """The payload as the broker sent it."""
         return base64.b64decode(self.payload) if self.encoding == "base64" else self.payload.encode()
 
+    @property
+    def received_text(self) -> str:
+        """The payload as the text that it was taken for when it came (`LineBuilder.any`)."""
+        if self.encoding is None:
+            return self.payload
+        return self.payload_bytes.decode("utf-8", "surrogateescape")
+
 
 def is_plain(text: str) -> bool:
     """Returns whether a text stands in JSON as it is: printable ASCII without quote and backslash."""

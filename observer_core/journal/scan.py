@@ -73,7 +73,7 @@ class SegmentScan:
                 # Its checksum fits, so it is no torn line: another version wrote other fields.
                 _log.warning("A control line of another form counts for nothing.", kind=line.key)
         elif line.channel in self._trade_channels and line.record >= 0:
-            hole = hole_of(self._continuity.observe(line.channel, line.payload, line.wall_ns))
+            hole = hole_of(self._continuity.observe(line.channel, line.received_text, line.wall_ns))
             if hole is not None:
                 self._holes.append(hole)
 

@@ -156,9 +156,9 @@ _MANIFEST_READERS: Mapping[int, Callable[[dict[str, Any]], Manifest]] = {1: _rea
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Returns a manifest file's content."""
+    """Returns a manifest file's content, in ASCII: whatever text is in it can be written."""
     fields = {"format": MANIFEST_FORMAT, **asdict(manifest), "day": manifest.day.isoformat()}
-    return json.dumps(fields, ensure_ascii=False, indent=1).encode() + b"\n"
+    return json.dumps(fields, indent=1).encode("ascii") + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

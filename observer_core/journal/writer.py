@@ -29,7 +29,7 @@ from observer_core.errors import DiskFullError, StorageError
 from observer_core.journal.latency import LatencyHistogram
 from observer_core.journal.open_segment import HOUR_NS, OpenSegment, WriterSettings
 from observer_core.journal.reserve import DiskReserve
-from observer_core.journal.segment import SealReason
+from observer_core.journal.segment import OPEN_SUFFIX, SealReason
 from observer_core.journal.storage import SegmentStorage
 
 # A write that failed is tried again after this long: a full disk is not freed within milliseconds.
@@ -140,6 +140,11 @@ class JournalWriter:
         return self._current
 
     @property
+    def unsealed(self) -> list[str]:
+        """The files that are not sealed; one that got no line yet is none."""
+        return [f"{segment.stem}{OPEN_SUFFIX}" for segment in self._segments if segment.stem]
+
+    @property
     def backlog_bytes(self) -> int:
         """Bytes that were handed over and are not durable."""
         return sum(segment.pending_bytes for segment in self._segments)
@@ -184,8 +189,15 @@ class JournalWriter:
             self._finish(self._current, SealReason.STOP)
         self._wake.set()
 
+    async def rescue(self) -> None:
+        """Makes durable what `run` has not come to before it failed, and seals nothing."""
+        for segment in self._segments:
+            block = segment.take()
+            if block and await self._attempt(partial(segment.commit, block)):
+                segment.settle()
+
     def abandon(self) -> None:
-        """Gives open files back unsealed, after `run` was cancelled because the disk takes nothing."""
+        """Gives open files back unsealed, after `run` has failed or was cancelled."""
         for segment in self._segments:
             segment.abandon()
         self._thread.shutdown(wait=False)

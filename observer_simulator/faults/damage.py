@@ -60,8 +60,9 @@ class Damage:
                 batch.fired += 1
         if self._faults.strikes(Kind.TRUNCATE, **where):
             frame = _truncated(frame)
-        if self._faults.strikes(Kind.INVALID_UTF8, **where):
-            frame = replace(frame, message=frame.message + _NOT_TEXT)
+        broken = self._faults.strikes(Kind.INVALID_UTF8, **where)
+        if broken is not None:
+            frame = _with_no_text(frame, broken.values)
         yield frame
         if self._faults.strikes(Kind.DUPLICATE, **where):
             yield frame
@@ -84,6 +85,15 @@ def _with_width(frame: Frame, values: int) -> Frame:
     known = len(records[0])
     fitted = [b"^".join(record[:values]) + _UNKNOWN_VALUE * max(0, values - known) for record in records]
     return replace(frame, message=head + b"^".join(fitted))
+
+
+def _with_no_text(frame: Frame, number: int) -> Frame:
+    """Spoils a value of the first record, or the last of the frame where the number is 0."""
+    if not number:
+        return replace(frame, message=frame.message + _NOT_TEXT)
+    head, records = _taken_apart(frame)
+    records[0][min(number, len(records[0])) - 1] += _NOT_TEXT
+    return replace(frame, message=head + b"^".join(b"^".join(record) for record in records))
 
 
 def _truncated(frame: Frame) -> Frame:

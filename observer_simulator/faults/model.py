@@ -97,7 +97,7 @@ class Fault:
         until_registered: SILENT ends for a pair that is registered again.
         code: Code of a refusal, or of a REST answer.
         status: HTTP status.
-        values: Values of a record.
+        values: Values of a record; for INVALID_UTF8 the number of the one that is spoilt, the last where 0.
         bytes: Size of a batch, or of what may wait for a slow reader.
         rate: Bytes a second of the clock that a slow reader takes.
         drop: Whether what waits beyond `bytes` is thrown away instead of the connection broken.

@@ -66,11 +66,8 @@ class Request:
 
 def read_request(text: str) -> Request | Outcome:
     """Returns what a client asks for, or the code of what is wrong with its message."""
-    try:
-        message = json.loads(text)
-    except ValueError:
-        return Outcome.BAD_JSON
-    if not isinstance(message, dict):
+    message = _read(text)
+    if message is None:
         return Outcome.BAD_JSON
     header, body = message.get("header"), message.get("body")
     if not isinstance(header, dict):
@@ -89,12 +86,20 @@ def read_request(text: str) -> Request | Outcome:
 
 def is_keep_alive(text: str) -> bool:
     """Returns whether a message is an echo of PINGPONG."""
+    message = _read(text)
+    header = None if message is None else message.get("header")
+    return isinstance(header, dict) and header.get("tr_id") == KEEP_ALIVE
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    """Returns what a client's message holds; None where it is nothing that can be answered."""
     try:
         message = json.loads(text)
-    except ValueError:
-        return False
-    header = message.get("header") if isinstance(message, dict) else None
-    return isinstance(header, dict) and header.get("tr_id") == KEEP_ALIVE
+        # An escape can name half of a surrogate pair, which no answer can repeat.
+        json.dumps(message, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def success(request: Request, outcome: Outcome, *, iv: str, key: str) -> str:

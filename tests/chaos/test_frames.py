@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from collector_world import by_channel
+
+EXECUTIONS = "/uapi/domestic-stock/v1/quotations/inquire-time-itemconclusion"
 
 
 def widths(run, channel="H0STCNT0"):
@@ -32,6 +35,29 @@ async def test_bytes_that_are_no_text_are_kept_as_they_came(scene):
     assert broken
     assert all(line.payload_bytes.endswith(b"\xff\xfe") for line in broken)
     run.assert_all_that_was_sent_is_journaled()
+
+
+async def test_a_time_that_is_no_text_and_a_price_that_is_no_number_cost_neither_line_nor_record(scene):
+    """The trade is journaled and counted; what the account lacks waits until the broker's list is sound."""
+    listed = {"stck_cntg_hour": "090100", "stck_prpr": "NaN", "cnqn": "7", "acml_vol": "112"}
+    async with scene(OBSERVER_BACKFILL="true") as run:
+        answer = json.dumps({"rt_cd": "0", "msg_cd": "MCA00000", "msg1": "ok", "output2": [listed]})
+        await run.fault("rest_body", path="itemconclusion", body=answer)
+        await run.fault("invalid_utf8", channels=["H0STCNT0"], values=2, share=0.1, seed=7, count=20)
+        await run.until("09:02:30")
+        status = await run.eventually(lambda one: one["counters"]["unreadable_trades"] == 20)
+        assert 0 < status["counters"]["holes_waiting"] == status["counters"]["holes"]
+        await run.eventually(lambda _: run.account.requests[EXECUTIONS].total())
+        await run.end_faults()
+        await run.until("09:07:00")
+        status = await run.eventually(lambda one: one["counters"]["holes_waiting"] == 0)
+        assert status["helpers"] == {}
+        assert status["ready"]
+    assert len(run.account.connections) == 1
+    broken = [line for line in run.records() if line.encoding == "base64"]
+    assert [line.payload_bytes.split(b"^")[1][-2:] for line in broken] == [b"\xff\xfe"] * 20
+    assert {found["outcome"] for found in run.controls("backfill")} <= {"healed", "busy"}
+    assert by_channel(run.records())["H0STCNT0"] == run.account.channels["H0STCNT0"]
 
 
 async def test_frames_of_sixty_four_kilobytes_are_taken_whole(scene):

@@ -21,8 +21,9 @@ from observer_core.errors import FrameError
 KEEP_ALIVE = "PINGPONG"
 _RELEASED = "OPSP0001"
 _LONGEST_COUNT = 6
-# The broker writes three digits; anything else is looked at one by one.
-_COUNTS = {f"{number:03d}": number for number in range(1, 1000)}
+# The broker writes three digits (6.5), so no frame has more records; anything else is looked at one by one.
+_MOST_RECORDS = 999
+_COUNTS = {f"{number:03d}": number for number in range(1, _MOST_RECORDS + 1)}
 _APPROVAL_KEY = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -106,7 +107,7 @@ def parse_message(text: str) -> Message:
 
     Raises:
         FrameError: `empty`, `unknown_flag`, `too_few_parts`, `channel_missing`, `count_not_a_number`,
-            `count_zero`, `payload_empty`, `invalid_json` or `unknown_json`.
+            `count_zero`, `count_too_large`, `payload_empty`, `invalid_json` or `unknown_json`.
     """
     flag = text[:2]
     if flag in ("0|", "1|"):
@@ -190,6 +191,8 @@ def _unusual_count(channel: str, count: str) -> int:
         raise FrameError("count_not_a_number", f"the record count of {channel} is {count[:16]!r}")
     if int(count) == 0:
         raise FrameError("count_zero", f"{channel} announces no records")
+    if int(count) > _MOST_RECORDS:
+        raise FrameError("count_too_large", f"{channel} announces {int(count)} records")
     return int(count)
 
 

@@ -2,8 +2,9 @@
 
 Invariant: over all processes that share the cache file, at most one request is under way, at most
 one token request is made in 61 seconds, whatever its outcome, and a refused token is asked for anew
-once: if the broker returns the same one, nobody asks again before its six hours are over. A refusal
-is remembered while it blocks, so that everybody fails at once and with its reason.
+once: if the broker returns the same one, nobody asks again before its six hours are over; until then
+that one is tried anew a minute after each refusal, since the broker may accept it again. A refusal is
+remembered while it blocks, so that everybody fails at once and with its reason.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _TOKEN_SPACING = timedelta(seconds=61)
 _APPROVAL_SPACING = timedelta(seconds=1)
 _SAME_TOKEN_FOR = timedelta(hours=6)
 _SHORTEST_PAUSE = timedelta(minutes=10)
+_REST = timedelta(minutes=1)
 # A block further ahead was written under another clock.
 _LONGEST_PAUSE = _SAME_TOKEN_FOR + timedelta(hours=1)
 
@@ -115,7 +117,7 @@ class TokenStore:
 
         Raises:
             BrokerCredentialError: The broker returned the refused token again; it is not asked before its
-                six hours are over.
+                six hours are over, and `access_token` gives that one once a minute has passed.
             ExternalError: As for `access_token`.
         """
         return await self._obtain(self._token, refused=refused)
@@ -165,6 +167,8 @@ class TokenStore:
         entry = self._cache.read(credential.name)
         if entry.value is None or entry.issued_at is None or entry.expires_at is None:
             return None
+        if entry.doubtful and not self._is_to_be_tried(entry):
+            return None
         return TokenState(self.fingerprint, entry.issued_at, entry.expires_at)
 
     async def _obtain(self, credential: _Credential, *, refused: SecretStr | None) -> SecretStr:
@@ -174,13 +178,16 @@ class TokenStore:
         self._require_keys()
         async with self._cache.locked():
             # Another process may have renewed it while this one waited for the lock.
-            entry = self._cache.read(credential.name).without(refused)
+            known = self._cache.read(credential.name)
+            entry = known.without(refused)
             if entry.value is not None and self._is_fresh(entry):
                 return entry.value
+            if entry is not known and known.doubtful:
+                self._cache.write(credential.name, replace(known, rests_until=self._clock.now() + _REST))
             try:
                 return await self._renew(credential, entry)
             except ExternalError as error:
-                if entry.value is None or not self._is_alive(entry):
+                if entry.value is None or entry.doubtful or not self._is_alive(entry):
                     raise
                 _log.warning(
                     "Renewal failed; the old one is still valid.", what=credential.name, error=str(error)
@@ -208,7 +215,13 @@ class TokenStore:
         self._check_alive(credential, pending, issued, now)
         self._cache.write(
             credential.name,
-            replace(pending, value=issued.value, issued_at=issued.issued_at, expires_at=issued.expires_at),
+            replace(
+                pending,
+                value=issued.value,
+                issued_at=issued.issued_at,
+                expires_at=issued.expires_at,
+                rests_until=None,
+            ),
         )
         return issued.value
 
@@ -224,16 +237,31 @@ class TokenStore:
     def _check_alive(
         self, credential: _Credential, pending: Entry, issued: IssuedCredential, now: datetime
     ) -> None:
-        """Refuses a value that the broker itself will not accept, and blocks until it can give another."""
-        if digest(issued.value.get_secret_value()) != pending.refused and issued.expires_at > now:
+        """Refuses a value that the broker itself will not accept, and blocks until it can give another.
+
+        One that has not ended is kept: a broker that refused it by mistake takes it again.
+        """
+        expired = issued.expires_at <= now
+        if digest(issued.value.get_secret_value()) != pending.refused and not expired:
             return
         until = max(issued.issued_at + _SAME_TOKEN_FOR, now + _SHORTEST_PAUSE)
+        tried = "" if expired else "it is tried each minute, and "
         failure = Failure(
             "EGW00121",
-            f"a token that is no longer valid was given again; asked again at {until.astimezone(KST):%H:%M}",
+            f"a token that is no longer valid was given again; {tried}asked again at "
+            f"{until.astimezone(KST):%H:%M}",
             200,
         )
-        self._cache.write(credential.name, replace(pending, value=None, blocked_until=until, failure=failure))
+        kept = replace(
+            pending,
+            value=None if expired else issued.value,
+            issued_at=issued.issued_at,
+            expires_at=issued.expires_at,
+            blocked_until=until,
+            failure=failure,
+            rests_until=now + _REST,
+        )
+        self._cache.write(credential.name, kept)
         raise broker_error(failure.code, failure.message, status=failure.status)
 
     def _require_keys(self) -> None:
@@ -254,7 +282,16 @@ class TokenStore:
         return entry.value is not None and entry.expires_at is not None and entry.expires_at > until
 
     def _is_fresh(self, entry: Entry) -> bool:
+        if entry.doubtful and not self._is_to_be_tried(entry):
+            return False
         return entry.expires_at is not None and self._clock.now() < entry.expires_at - RENEW_AHEAD
+
+    def _is_to_be_tried(self, entry: Entry) -> bool:
+        """Returns whether a doubtful value has rested, and no other can be had yet."""
+        now, rests, blocked = self._clock.now(), entry.rests_until, entry.blocked_until
+        # A rest further ahead was written under another clock.
+        resting = rests is not None and now < rests <= now + _REST
+        return not resting and blocked is not None and now < blocked <= now + _LONGEST_PAUSE
 
     def _is_alive(self, entry: Entry) -> bool:
         return entry.expires_at is not None and self._clock.now() < entry.expires_at

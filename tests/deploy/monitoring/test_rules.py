@@ -89,6 +89,8 @@ def intake(instance: str) -> dict[str, str]:
     for state in ("wanted", "sent", "confirmed", "refused"):
         name = target("observer_registrations", instance, state=state)
         series[name] = always(40 if state == "confirmed" else 0)
+    for helper in ("backfill", "sweeps"):
+        series[target("observer_helper_failures_total", instance, helper=helper)] = always(0)
     for phase in ("continuous", "closing_auction"):
         series[target("observer_holes_total", instance, phase=phase)] = always(0)
     for outcome in ("delivered", "failed", "refused", "dropped"):
@@ -410,6 +412,11 @@ CASES = [
         "a process that found holes before its first scrape",
         {9: NONE, 11: warning("ObserverHoles"), 28: NONE},
         of_writer("observer_holes_total", f"_x10 5x{STEPS - 11}", phase="continuous"),
+    ),
+    Case(
+        "a helper that met an error and began again",
+        {9: NONE, 11: warning("ObserverHelperFailing"), 28: NONE},
+        of_writer("observer_helper_failures_total", changes_at(10, 0, 1), helper="backfill"),
     ),
     Case(
         "frames that cannot be split",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import aiohttp
@@ -9,6 +10,7 @@ import pytest
 from set_back_clock import SetBackClock
 
 from observer_collector.recording.backfill import Backfiller, open_holes
+from observer_collector.supervision import Helpers
 from observer_core.accounting import Hole
 from observer_core.clock import KST, StepClock
 from observer_core.errors import BrokerRequestError, NetworkError
@@ -137,6 +139,7 @@ async def settle(lists, hole=HOLE, *, seconds=400, root=None, tmp_path=None):
 @pytest.fixture(autouse=True)
 def without_idling(monkeypatch):
     monkeypatch.setattr("observer_collector.recording.backfill._IDLE_SECONDS", 0)
+    monkeypatch.setattr("observer_collector.supervision._FIRST_PAUSE_SECONDS", 0)
 
 
 async def test_a_row_names_the_hole_it_was_asked_for(tmp_path):
@@ -164,6 +167,69 @@ async def test_a_broker_that_is_away_is_asked_again(tmp_path):
 async def test_a_broker_that_stays_away_leaves_the_hole_open_and_says_so(tmp_path):
     desk, _ = await settle(Lists(*[NetworkError("away")] * 10), seconds=31, tmp_path=tmp_path)
     assert (desk.told[0][1]["outcome"], desk.told[0][1]["symbol"]) == ("failed", "005930")
+
+
+@pytest.mark.parametrize("price", ["NaN", "Infinity", "1e999999", None])
+async def test_an_answer_with_a_figure_that_is_none_leaves_the_hole_open_and_is_asked_for_again(
+    tmp_path, price
+):
+    """The rows are kept as they came; the figures of a later answer fill the hole."""
+    odd = {**ROW, "stck_prpr": price}
+    desk, filler = await settle(Lists([odd], [odd], [ROW]), seconds=31, tmp_path=tmp_path)
+    assert [row["stck_prpr"] for _, _, row in desk.written] == [price, price, "100"]
+    assert desk.told[0][1]["outcome"] == "healed"
+    assert filler.problem is None
+
+
+async def test_an_answer_that_keeps_its_odd_figure_is_given_up_and_the_figure_named(tmp_path):
+    lists = Lists(*[[{**ROW, "acml_vol": "x"}]] * 10)
+    desk, filler = await settle(lists, seconds=31, tmp_path=tmp_path)
+    assert (desk.told[0][1]["outcome"], lists.answers) == ("failed", [])
+    assert "'x' as acml_vol" in desk.told[0][1]["error"]
+    assert filler.waiting == 0
+
+
+async def test_a_hole_that_nobody_can_ask_for_keeps_no_other_waiting(tmp_path):
+    """Kept at work by its supervisor, the backfill puts off what fails in an unforeseen way, ten times."""
+    clock, desk, lists = StepClock(NOON), Desk(), Lists(*[ValueError("odd"), [ROW], *[ValueError("odd")] * 9])
+    filler, helpers = Backfiller(lists, desk, clock, root=tmp_path, shard="0"), Helpers(clock)
+    filler.add(replace(HOLE, symbol="odd"))
+    filler.add(HOLE)
+    running = asyncio.ensure_future(helpers.keep("backfill", filler.run))
+    while filler.waiting:
+        await clock.advance_to(clock.now() + timedelta(seconds=31))
+        await asyncio.sleep(0.01)
+    running.cancel()
+    assert [(told["symbol"], told["outcome"]) for _, told in desk.told] == [
+        ("005930", "healed"), ("odd", "failed")
+    ]  # fmt: skip
+    assert helpers.status()["backfill"]["failures"] == 10
+    assert "ValueError: odd" in desk.told[1][1]["error"]
+
+
+async def test_what_failed_takes_earlier_holes_up_once(tmp_path):
+    """Begun again, it does not ask anew for a hole that it has settled meanwhile."""
+    clock = StepClock(NOON)
+    settings = WriterSettings(tmp_path, Track.SCALP, "kis", "0", 0.01, 1 << 20)
+    writer, lines = JournalWriter(settings, clock), LineBuilder("kis", "0")
+    received = Received(1, 1, clock.now_ns(), 1)
+    line = lines.any(received, 0, "_control", "hole", json.dumps(HOLE.to_json()))
+    writer.segment_for(received.wall_ns).append(line, received, "_control", "hole")
+    writer.close()
+    await writer.run()
+    lists, desk = Lists([ROW], ValueError("odd"), [ROW]), Desk()
+    filler = Backfiller(lists, desk, clock, root=tmp_path, shard="0")
+    running = asyncio.ensure_future(Helpers(clock).keep("backfill", filler.run))
+    while not desk.told:
+        await clock.advance_to(clock.now() + timedelta(seconds=6))
+        await asyncio.sleep(0.01)
+    filler.add(replace(HOLE, symbol="000660"))
+    while filler.waiting:
+        await clock.advance_to(clock.now() + timedelta(seconds=31))
+        await asyncio.sleep(0.01)
+    running.cancel()
+    assert [told["symbol"] for _, told in desk.told] == ["005930", "000660"]
+    assert [code for code, *_ in lists.asked] == ["005930", "000660", "000660"]
 
 
 async def test_a_refused_request_is_not_repeated(tmp_path):

@@ -200,6 +200,14 @@ def test_a_flood_of_new_names_fills_no_memory():
     assert (len(unknown.codes), unknown.codes.total()) == (101, 500)
 
 
+async def test_refusals_with_invented_codes_are_counted_as_one(desk):
+    """Those of the table keep their own count, however many are invented before them."""
+    for code in [f"OPSX{number:04d}" for number in range(500)] + ["OPSP0008"] * 2:
+        desk.recorder.control(ControlKind.REFUSE, {"code": code, "message": ""})
+    assert desk.recorder.refusals == {"other": 500, "OPSP0008": 2}
+    assert len(await desk.lines()) == 602
+
+
 def test_a_refused_request_with_an_unknown_code_is_told_once():
     """Codes of the tables (of requests, of replies) are no news, and neither is an answer without a code."""
     unknown = Unknown()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observer_collector.recording.recorder import Recorder
+from observer_collector.recording.streams import TRADE_CHANNELS
 from observer_core.accounting import VolumeContinuity
 from observer_core.brokers.kis.frames import KeepAlive
 from observer_core.clock import RealClock
-from observer_core.journal import EpochStore, JournalWriter, WriterSettings, read_lines, sealed_segments
+from observer_core.journal import (
+    EpochStore,
+    JournalWriter,
+    WriterSettings,
+    read_lines,
+    sealed_segments,
+)
+from observer_core.journal.recovery import JournalRecovery
 from observer_core.journal.storage import SegmentStorage
 from observer_core.settings.paths import Track
 
@@ -48,7 +57,8 @@ class Desk:
     def __init__(self, root, *, short):
         self.root, self.short, self.clock = root, short, HandClock()
         settings = WriterSettings(root, Track.SCALP, "kis", "0", 0.01, SMALL_SEGMENT)
-        self.continuity = VolumeContinuity(lambda _: "continuous")
+        self.phase_at = lambda _: "continuous"
+        self.continuity = VolumeContinuity(self.phase_at)
         self.writer = JournalWriter(settings, self.clock, continuity=self.continuity.state, storage=NoDisk())
         self.recorder = Recorder(
             self.writer, EpochStore(root / "epochs"), self.continuity, self.clock, shard="0"
@@ -64,7 +74,8 @@ class Desk:
     def takes(self, chunk):
         """Takes messages, each with the nanoseconds after the one before at which it comes."""
         if self.short:
-            self.told += [message for message, _ in self.recorder.take(self._arriving(chunk))]
+            taken = self.recorder.take(self._arriving(chunk))
+            self.told += [one[0] for one in taken if one is not None]
             return
         for data in self._arriving(chunk):
             message = self.recorder.message(data, self.clock.now_ns(), self.clock.monotonic_ns())
@@ -113,7 +124,7 @@ class Market:
         for position, text in off:
             if position < len(values):
                 values[position] = text
-        return f"0|H0STCNT0|{head}|{'^'.join(values[:width])}".encode()
+        return f"0|H0STCNT0|{head}|{'^'.join(values[:width])}".encode("utf-8", "surrogateescape")
 
 
 symbols = st.sampled_from(["005930", "000660", "Q50%d", "a|b", "0" * 16, "0" * 17])
@@ -126,9 +137,11 @@ broken = st.tuples(
     st.sampled_from([20, 46, 47, 48, 92]),
     st.lists(
         st.tuples(
-            st.sampled_from([1, 2, 12, 13, 14, 15, 16, 19, 20, 21, 33, 40, 46]),
-            st.sampled_from(
-                ["", "0", "1", "-5", "+7", "1_0", " 3", "x", "５", "71900.5", 'a"', "\\", "\x7f", "삼", "3"]
+            st.sampled_from([0, 1, 1, 2, 12, 13, 14, 15, 16, 19, 20, 21, 33, 40, 46]),
+            st.one_of(
+                st.sampled_from(["0930\udcff0", "\udcff", "9" * 25, "-" + "9" * 4299]),
+                st.sampled_from(["", "0", "1", "-5", "+7", "1_0", " 3", "x", "５", "71900.5", 'a"', "\\"]),
+                st.sampled_from(["\x7f", "삼", "3"]),
             ),
         ),
         max_size=2,
@@ -182,6 +195,76 @@ async def both_ways(tape, closes):
             desks.append(desk)
             left.append(await desk.left())
     return desks, left
+
+
+async def live_and_recovered(tape, folder):
+    """Takes a tape and loses its manifests; returns the state that it left, and what recovery makes of it."""
+    desk = Desk(folder / "scalp", short=True)
+    desk.root.mkdir()
+    await desk.recorder.begin_epoch()
+    for chunk in tape:
+        desk.takes(chunk)
+    _, _, state, _ = await desk.left()
+    for manifest in desk.root.rglob("*.manifest.json"):
+        manifest.unlink()
+    settings = desk.writer._settings
+    return state, JournalRecovery(settings, trade_channels=TRADE_CHANNELS, phase_at=desk.phase_at).recover()
+
+
+def within_the_day(tape):
+    """Leaves out the pauses that would lead to another day: recovery goes through days in their order."""
+    passed = 0
+    for chunk in tape:
+        kept = []
+        for message, pause in chunk:
+            taken = pause if -8 * HOUR < passed + pause < 12 * HOUR else 0
+            passed += taken
+            kept.append((message, taken))
+        yield kept
+
+
+@given(chunks)
+@settings(max_examples=40, deadline=None)
+def test_recovery_finds_the_accounts_that_were_live(tape):
+    """Whatever bytes came: no hole that nobody saw, and none that was told is told again."""
+    market = Market()
+    tape = [list(messages_of(market, chunk)) for chunk in within_the_day(tape)]
+    with tempfile.TemporaryDirectory() as folder:
+        state, recovery = asyncio.run(live_and_recovered(tape, Path(folder)))
+    assert recovery.continuity == state
+    assert recovery.unreported == ()
+
+
+async def test_a_trade_of_bytes_that_are_no_text_is_accounted_after_a_kill_as_before(tmp_path):
+    """It is journaled as base64; its figures are plain, so it is no hole."""
+    market = Market()
+    odd = {"off": [(40, "\udcff")]}
+    tape = [[(market.trade("005930", 5, **step), 0) for step in ({}, odd, odd, {})]]
+    state, recovery = await live_and_recovered(tape, tmp_path)
+    assert state["H0STCNT0"]["005930"]["captured"] == 20
+    assert recovery.continuity == state
+    assert recovery.unreported == ()
+
+
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("opens", [True, False], ids=["opens", "breaks"])
+async def test_a_byte_that_is_no_text_in_symbol_or_time_is_journaled_counted_and_sealed(
+    tmp_path, opens, position
+):
+    """The line is what came, byte for byte; neither the account nor the manifest has to hold it."""
+    market, desk = Market(), Desk(tmp_path / "scalp", short=True)
+    desk.root.mkdir()
+    await desk.recorder.begin_epoch()
+    if not opens:
+        desk.takes([(market.trade("005930", 5), 0)])
+    odd = market.trade("005930", 5, lost=7, off=[(position, "0930\udcff")])
+    desk.takes([(odd, 0)])
+    _, _, state, _ = await desk.left()
+    (folder,) = [path for path in desk.root.iterdir() if path.is_dir()]
+    (sealed,) = sealed_segments(folder)
+    assert [line.payload_bytes for line in read_lines(sealed.path)][-1] == odd.split(b"|", 3)[3]
+    assert list(state.get("H0STCNT0", {})) == ([] if opens else ["005930"])
+    assert (desk.continuity.unreadable, desk.recorder.holes) == (1, 0)
 
 
 @given(chunks, st.lists(st.booleans(), min_size=4, max_size=4))
@@ -287,3 +370,34 @@ async def test_what_is_for_the_session_is_given_in_its_place(tmp_path):
     assert list(taking) == []
     assert (desk.writer.lines, desk.recorder.messages) == (6, 7)
     await desk.left()
+
+
+async def test_others_have_their_turn_where_few_messages_hold_many_records(tmp_path):
+    """After each 1,024 records at the latest the next message waits; a chunk of single ones is not cut."""
+    market, desk = Market(), Desk(tmp_path / "scalp", short=True)
+    desk.root.mkdir()
+    await desk.recorder.begin_epoch()
+    assert list(desk.recorder.take([market.trade("005930", 5) for _ in range(1024)])) == []
+    records = [desk.recorder.records]
+    frames = [b"0|H0STASP0|999|" + b"^".join([b"1"] * 999)] * 9
+    for turn in desk.recorder.take(frames):
+        assert turn is None
+        records.append(desk.recorder.records)
+    records.append(desk.recorder.records)
+    assert records[-1] == 1024 + 9 * 999
+    assert max(after - before for before, after in pairwise(records)) <= 1023 + 999
+    await desk.left()
+
+
+async def test_a_count_that_no_frame_can_have_makes_one_line(tmp_path):
+    """Two megabytes that claim 999,999 records: kept as they came."""
+    desk = Desk(tmp_path / "scalp", short=True)
+    desk.root.mkdir()
+    await desk.recorder.begin_epoch()
+    message = b"0|H0STASP0|999999|" + b"^".join([b"1"] * 999_999)
+    desk.takes([(message, 0)])
+    counted, _, _, files = await desk.left()
+    assert counted[3] == 1
+    (line,) = [json.loads(line) for name, text in files.items() if "manifest" not in name
+               for line in text.splitlines()]  # fmt: skip
+    assert (line["channel"], line["record"], line["payload"]) == ("_unreadable", -1, message.decode())

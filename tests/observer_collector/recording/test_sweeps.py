@@ -231,6 +231,22 @@ async def test_symbols_that_no_row_names_are_missing(sweeping):
     assert len(run.asked) == 4
 
 
+async def test_a_row_that_nobody_asked_for_is_journaled_and_no_signal(sweeping):
+    """What the broker names by itself must not become a registration."""
+    run, seen = sweeping("08:59:30"), []
+    full = run.multi_price
+    run.sweeper.on_rows = lambda rows, _: seen.extend(row["inter_shrn_iscd"] for row in rows)
+
+    async def more(codes):
+        return [*await full(codes), {"inter_shrn_iscd": "ZZZZZZ", "inter2_prpr": "1"}]
+
+    run.sweeper._multi_price = more
+    await run.until("09:00:30")
+    rows, _ = await run.lines()
+    assert sorted(seen) == sorted(CODES)
+    assert "ZZZZZZ" in {line.key for line in rows}
+
+
 async def test_an_answer_without_rows_is_no_line(sweeping):
     run = sweeping("08:59:30")
 

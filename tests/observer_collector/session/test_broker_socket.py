@@ -186,6 +186,53 @@ async def test_while_a_backlog_is_worked_off_others_have_their_turn():
         assert turns >= 9
 
 
+async def test_messages_come_by_their_bytes_and_each_comes_however_large():
+    """Else a backlog of long frames is worked off in turns of a second."""
+    sizes = [100_000] * 5 + [3 * MIB, 1, 256 * 1024, 0, 256 * 1024 + 1] + [250] * 3000
+
+    async def server(peer):
+        write(peer, *[text(b"x" * size) for size in sizes], close())
+        await peer.wait_closed()
+
+    async with talk(server) as socket:
+        await socket.wait_closed()
+        found = []
+        while messages := await socket.messages():
+            found.append([len(data) for data in messages])
+        assert [size for chunk in found for size in chunk] == sizes
+        assert found[:7] == [[100_000] * 2, [100_000] * 2, [100_000], [3 * MIB], [1], [256 * 1024, 0],
+                             [256 * 1024 + 1]]  # fmt: skip
+        assert all(len(chunk) == 1 or sum(chunk) <= 256 * 1024 for chunk in found)
+        assert socket._waiting_bytes == 0
+
+
+async def test_a_broker_that_sends_and_does_not_read_holds_nobody():
+    """It gets the echoes that the line takes, whole, and no more."""
+    count, ready, done = 20_000, asyncio.Event(), asyncio.Event()
+    found = []
+
+    async def server(peer):
+        peer.transport.pause_reading()
+        ready.set()
+        await done.wait()
+        peer.transport.resume_reading()
+        found.extend([message async for message in peer])
+
+    async with talk(server) as socket:
+        await ready.wait()
+        for number in range(count):
+            await socket.echo(f"{number:05d}" * 400)
+        assert 0 < socket.transport.get_write_buffer_size() <= 8 * 1024
+        await socket.echo("x" * MIB)
+        done.set()
+        while socket.transport.get_write_buffer_size():
+            await asyncio.sleep(0.01)
+        await socket.echo("last")
+        await socket.close()
+    assert 0 < len(found) < count
+    assert found == [f"{number:05d}" * 400 for number in range(len(found) - 1)] + ["last"]
+
+
 async def test_our_own_close_leaves_what_came_before_it():
     async def server(peer):
         write(peer, *[text(b"%d" % number) for number in range(3000)])

@@ -162,6 +162,18 @@ def test_a_broker_that_is_full_at_once_still_counts_a_dead_session(talk):
     ]
 
 
+def test_who_invents_codes_fills_neither_memory_nor_log(talk):
+    """A hundred are told, then that no more are; the journal has all of them."""
+    conversation = talk((SAMSUNG,))
+    conversation.after(0)
+    notes = [conversation.reply(SAMSUNG, f"OPSX{number:04d}", outcome="1")[0] for number in range(300)]
+    assert [one.payload["code"] for one in notes] == [f"OPSX{number:04d}" for number in range(300)]
+    texts = [one.text for one in conversation.session.news()]
+    assert texts == ["The broker refuses a registration."] * 100 + [
+        "Refusals with yet other codes are not told."
+    ]
+
+
 @pytest.mark.parametrize("code", ["OPSP0007", "OPSP0009", "OPSP8999", "OPSP9995"])
 def test_a_passing_fault_is_tried_again_later(talk, code):
     """Not at once, but after half a minute, and then after a minute."""

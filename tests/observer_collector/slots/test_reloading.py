@@ -1,6 +1,7 @@
 """Settings that change while the collector runs."""
 
 import json
+import os
 
 import pytest
 
@@ -70,6 +71,24 @@ def test_what_is_wrong_is_not_taken_and_said(desk, content, why):
     desk.write(content)
     assert desk.applied == []
     assert why in desk.reloading.problem
+    desk.write({"OBSERVER_TRIGGER_SYMBOLS": "2"})
+    assert [one.trigger_symbols for one in desk.applied] == [2]
+    assert desk.reloading.problem is None
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder"])
+def test_what_is_no_file_is_told_and_holds_nobody(desk, kind):
+    """Nobody writes to the pipe: opening it as a file would stop the event loop for good."""
+    if kind == "fifo":
+        os.mkfifo(desk.path)
+    elif kind == "device":
+        desk.path.symlink_to("/dev/zero")
+    else:
+        desk.path.mkdir()
+    desk.reloading.look()
+    desk.reloading.look()
+    assert "cannot be read: it is no file" in desk.reloading.problem
+    desk.path.rmdir() if kind == "folder" else desk.path.unlink()
     desk.write({"OBSERVER_TRIGGER_SYMBOLS": "2"})
     assert [one.trigger_symbols for one in desk.applied] == [2]
     assert desk.reloading.problem is None

@@ -308,6 +308,21 @@ def test_what_is_traded_while_nobody_listens_is_counted_apart():
     assert account.volume == account.captured + account.hole_shares + account.unwatched_shares == 117
 
 
+def test_a_slot_is_of_one_symbol_on_all_its_channels():
+    """Also where the accounts come from an earlier process."""
+    earlier = VolumeContinuity(lambda _: "continuous")
+    for channel, symbol in (("H0STCNT0", "005930"), ("H0NXCNT0", "005930"), ("H0STCNT0", "000660")):
+        earlier.observe(channel, Market(symbol).trade(5), NEW_YEAR)
+    restored = VolumeContinuity(lambda _: "continuous")
+    restored.restore(earlier.state())
+    for accounting in (earlier, restored):
+        accounting.watch("005930", watched=False)
+        watched = {(channel, symbol): account.watched for channel, symbol, account in accounting.accounts()}
+        assert watched == {
+            ("H0STCNT0", "005930"): False, ("H0NXCNT0", "005930"): False, ("H0STCNT0", "000660"): True
+        }  # fmt: skip
+
+
 def test_who_is_watched_survives_a_restart():
     """The state says it, and one that was written before this figure existed says: watched."""
     accounting, market = continuity(), Market()

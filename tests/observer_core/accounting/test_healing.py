@@ -1,5 +1,6 @@
 """Filling holes from a list of executions, against a list that is simulated here."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from observer_core.accounting import Hole
 from observer_core.accounting.healing import Execution, Healing, HealingOutcome, second_before
+from observer_core.errors import InputError
 
 PAGE = 30
 
@@ -104,6 +106,29 @@ def test_rows_that_are_no_executions_are_passed_over():
     assert Execution.parse({}) is None
     row = {"stck_cntg_hour": "090000", "stck_prpr": "1500.5", "cnqn": "2", "acml_vol": "9"}
     assert Execution.parse(row) == Execution("090000", Decimal("1500.5"), 2, 9)
+
+
+@pytest.mark.parametrize("field", ["stck_prpr", "cnqn", "acml_vol"])
+@pytest.mark.parametrize(
+    "text", ["NaN", "sNaN", "Infinity", "1e999999", "1E5", "-5", "", "9" * 19, "５", None, {}, float("nan")]
+)
+def test_a_figure_that_is_none_is_refused_by_name(field, text):
+    """Nothing is taken of its page: the same page may be asked for again."""
+    rows = tape([(number, 100, 5) for number in range(20)])
+    healing = Healing(hole_between(rows, 1, 10))
+    with pytest.raises(InputError, match=field):
+        healing.take([*rows[:10], {**rows[5], field: text}])
+    assert (healing.until, healing.pages, healing.executions) == ("090010", 0, [])
+
+
+@pytest.mark.parametrize("odd", ["0930", "093000x", "999999", "09:30:00", "", "\udcff"])
+def test_a_trade_without_a_time_of_day_asks_for_nothing_and_bounds_nothing(odd):
+    rows = tape([(number, 100, 5) for number in range(20)])
+    hole = hole_between(rows, 1, 10)
+    healing, asked = heal(replace(hole, to_time=odd), rows)
+    assert (healing.outcome(), asked) == (HealingOutcome.UNSERVED, [])
+    healing, _ = heal(replace(hole, from_time=odd), rows)
+    assert healing.outcome() is HealingOutcome.HEALED
 
 
 def test_the_second_before_crosses_minutes_and_hours():

@@ -115,8 +115,12 @@ def test_who_asks_the_ledger_first_finds_the_same(tape, remembered):
 
 @pytest.mark.parametrize(
     ("position", "text"),
-    # Any text may stand for the time.
-    [(1, b"\xff"), *product([2, *FIGURES], [b"", b"x", b"\xff", b"1 2", b"1.5.5"])],
+    # Any text of a bounded length may stand for the time.
+    [
+        *product([1], [b"", b"\xff", b"9" * 17]),
+        *product([2, *FIGURES], [b"", b"x", b"\xff", b"1 2", b"1.5.5"]),
+        *product(FIGURES[2:], [b"-1", str(2**63).encode(), b"9" * 4000]),
+    ],
 )
 @pytest.mark.parametrize("side", ["1", "5", "3"])
 def test_what_cannot_be_read_enters_nothing(accounting, position, side, text):
@@ -129,6 +133,35 @@ def test_what_cannot_be_read_enters_nothing(accounting, position, side, text):
     assert not ledger.continues(values, NOW)
     assert not ledger.continues(values[:21], NOW)
     assert asdict(account) == before
+
+
+@pytest.mark.parametrize("figure", [2**63, int("9" * 4299)], ids=["64 bits", "4299 digits"])
+@pytest.mark.parametrize("side", ["1", "5", "3"])
+def test_no_way_enters_a_figure_beyond_64_bits(accounting, side, figure):
+    """Though it follows from the trade before: what is in an account can be written by everybody."""
+    ledger, before = accounting.ledger(*NAME), asdict(accounting.account(*NAME))
+    large = record(follow(START, figure, 1, side), side, "1")
+    assert not ledger.continues(split(large), NOW)
+    assert accounting.observe("H0STCNT0", large, NOW) is None
+    assert (asdict(ledger.account), accounting.unreadable) == (before, 1)
+    assert accounting.observe("H0STCNT0", record(follow(START, -5, 1, side), side, "1"), NOW) is None
+    assert (asdict(ledger.account), accounting.unreadable) == (before, 2)
+
+
+@pytest.mark.parametrize("odd", ["\udcff", "005930\udcff", "삼성전자", "0" * 17, "", "00 5930", "005930\n"])
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("opens", [True, False], ids=["opens", "breaks"])
+def test_a_symbol_or_a_time_that_is_no_plain_text_is_unreadable(accounting, opens, position, odd):
+    """Neither an account nor a hole may hold what nobody can write down; the trade is counted."""
+    before = accounting.state()
+    if opens:
+        accounting.restore({})
+    figures = follow(START, 5, 71_900, "5")
+    figures[1] += 7
+    values = record(figures, "5").split("^")
+    values[position] = odd
+    assert accounting.observe("H0STCNT0", "^".join(values), NOW) is None
+    assert (accounting.unreadable, accounting.state()) == (1, {} if opens else before)
 
 
 def test_a_ledger_outlives_its_account(accounting):

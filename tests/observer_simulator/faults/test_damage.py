@@ -38,6 +38,14 @@ def test_records_get_another_width() -> None:
     ]
 
 
+def test_bytes_that_are_no_text_lie_behind_the_frame_or_behind_a_value() -> None:
+    two = frame("005930^090000^1", "005930^090001^2")
+    assert texts(damage(kind="invalid_utf8").apply([two])) == [two.message + b"\xff\xfe"]
+    assert texts(damage(kind="invalid_utf8", values=2).apply([two])) == [
+        b"0|H0STCNT0|002|005930^090000\xff\xfe^1^005930^090001^2"
+    ]
+
+
 def test_a_truncated_record_stays_a_record_and_truncated_records_become_one_frame() -> None:
     """The account counts what a reader can find: one record, or one frame without a symbol."""
     one, two = damage(kind="truncate").apply([frame("005930^090000^1"), frame("a^b^c", "a^d^e")])

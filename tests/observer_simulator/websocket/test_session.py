@@ -157,3 +157,12 @@ def test_an_echo_of_pingpong_is_an_answer_and_nothing_else() -> None:
     text = '{"header":{"tr_id":"PINGPONG","datetime":"20230502221924"}}'
     assert talk.session.receive(text) == Reaction()
     assert talk.session.unanswered == 0
+
+
+@pytest.mark.parametrize("text", ['{"header":{"tr_id":"\\ud800"},"body":{"input":{}}}', "[" * 100_000])
+def test_a_message_that_no_answer_can_repeat_is_bad_json(text: str) -> None:
+    """Half of a surrogate pair, or nesting without end: the handler goes on to the next message."""
+    talk = Conversation()
+    assert json.loads(talk.session.receive(text).reply)["body"]["msg_cd"] == "OPSP9999"
+    assert talk.say(key="\ud800")[0].registered is None
+    assert talk.say()[0].registered is not None

@@ -95,6 +95,8 @@ def test_an_encrypted_frame_is_recognised_and_not_split():
         ("0|H0STCNT0|٣|005930", "count_not_a_number"),
         ("0|H0STCNT0|9999999|005930", "count_not_a_number"),
         ("0|H0STCNT0|000|005930", "count_zero"),
+        ("0|H0STCNT0|1000|005930" + "^1" * 999, "count_too_large"),
+        ("0|H0STASP0|999999|1", "count_too_large"),
         ("0|H0STCNT0|001|", "payload_empty"),
         ('{"header":', "invalid_json"),
         ('{"a":' * 100_000, "invalid_json"),

@@ -254,12 +254,61 @@ async def test_the_same_dead_token_is_not_asked_for_again_before_six_hours_are_o
         await store.replace_access_token(dead)
     for _ in range(10):
         await later(clock, minutes=30)
+        assert await store.access_token() == dead
         with pytest.raises(BrokerCredentialError, match="EGW00121"):
-            await store.access_token()
+            await store.replace_access_token(dead)
     assert broker.count(TOKEN_PATH) == 2
     await later(clock, minutes=31)
     assert await store.access_token() != dead
     assert broker.count(TOKEN_PATH) == 3
+
+
+async def test_a_refused_token_that_was_given_again_is_tried_a_minute_after_each_refusal(
+    store, broker, clock
+):
+    """A broker that refused it for some seconds takes it again; no other token could be had."""
+    token = await store.access_token()
+    await later(clock, minutes=30)
+    for _ in range(3):
+        with pytest.raises(BrokerCredentialError, match="tried each minute"):
+            await store.replace_access_token(token)
+        for seconds in (0, 59):
+            await later(clock, seconds=seconds)
+            with pytest.raises(BrokerCredentialError, match="EGW00121"):
+                await store.access_token()
+            assert store.token_state() is None
+        await later(clock, seconds=1)
+        assert await store.access_token() == token
+        assert store.token_state() is not None
+    await later(clock, hours=2)
+    assert await store.access_token() == token
+    assert broker.count(TOKEN_PATH) == 2
+
+
+async def test_the_rest_of_a_refused_token_holds_for_all_processes_and_one_clock(store, broker, clock, path):
+    token = await store.access_token()
+    await later(clock, minutes=30)
+    with pytest.raises(BrokerCredentialError):
+        await store.replace_access_token(token)
+    async with httpx.AsyncClient(base_url=broker.url) as http:
+        other = TokenStore(path, broker.settings(), KisOAuth(http, broker.settings(), clock), clock)
+        with pytest.raises(BrokerCredentialError, match="EGW00121"):
+            await other.access_token()
+        content = json.loads(path.read_text())
+        content["entries"][store.fingerprint]["access_token"]["rests_until"] = "2026-12-01T08:00:00+09:00"
+        path.write_text(json.dumps(content))
+        assert await other.access_token() == token
+    assert broker.count(TOKEN_PATH) == 2
+
+
+async def test_a_cache_of_an_earlier_version_is_read(store, broker, path):
+    """It knows no rest; nobody is asked for a token that it holds."""
+    token = await store.access_token()
+    content = json.loads(path.read_text())
+    del content["entries"][store.fingerprint]["access_token"]["rests_until"]
+    path.write_text(json.dumps(content))
+    assert await store.access_token() == token
+    assert broker.count(TOKEN_PATH) == 1
 
 
 async def test_a_token_that_is_issued_expired_is_refused(store, broker, clock):
