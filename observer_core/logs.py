@@ -48,8 +48,8 @@ def tell_market_time(read: Callable[[], str]) -> None:
 
 
 def redact(text: str) -> str:
-    """Returns the text without any registered secret."""
-    for value in _hidden:
+    """Returns the text without any registered secret; one that holds another is replaced as a whole."""
+    for value in sorted(_hidden, key=len, reverse=True):
         if value in text:
             text = text.replace(value, HIDDEN)
     return text

@@ -52,6 +52,11 @@ def test_secret_fields_are_hidden_by_their_name(tmp_path: Path) -> None:
     assert line["level"] == "info"
 
 
+def test_nothing_is_left_of_a_secret_that_holds_another() -> None:
+    hide([f"{SECRET}-of-{number}-more" for number in range(20)] + [SECRET])
+    assert {redact(f"{SECRET}-of-{number}-more") for number in range(20)} == {HIDDEN}
+
+
 def test_short_values_hide_nothing() -> None:
     """A one-letter password must not blank every line."""
     hide(["a"])
