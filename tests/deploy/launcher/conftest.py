@@ -178,7 +178,8 @@ class Deployment:
         """Returns what a person would look at: pods, events, logs."""
         pods = [f"{pod['metadata']['name']}: {pod['status']}" for pod in self.cluster.objects["Pod"]]
         events = [f"{event['reason']}: {event['message']}" for event in self.cluster.objects["Event"]]
-        logs = [path.read_text(errors="replace")[-2000:] for path in self.cluster.logs.values()]
+        # A copy: the kubelet adds to them meanwhile.
+        logs = [path.read_text(errors="replace")[-2000:] for path in list(self.cluster.logs.values())]
         return "\n".join([*pods, *events, *logs])
 
     @contextmanager
