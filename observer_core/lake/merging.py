@@ -1,8 +1,8 @@
 """Merging sorted parts of a table into one order, in bounded memory.
 
 Invariant: each row of the parts comes out once, in the table's order, and no two rows share the
-table's unique key. Memory holds one chunk: a range of symbols; a part gives it as one slice, because
-it is sorted by symbol.
+table's unique key. Memory holds one chunk: a range of symbols, or some rows of one symbol that has more;
+a part gives it as one slice, because it is sorted.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from observer_core.lake.ordering import in_order
 from observer_core.lake.parquet import FileSource, TableWriter, row_count
 from observer_core.lake.schemas import SCHEMAS, Table
 
-# About 150 MB of trades. A symbol is never cut, so a chunk is as large as the largest symbol at least.
-CHUNK_ROWS = 250_000
+# Of which part a row is, and at which place of its file.
+_PART, _PLACE = "merged_part", "stored_place"
+
+# About 75 MB of trades; several such stand beside each other while parts are put together.
+CHUNK_ROWS = 125_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,10 @@ class _OpenPart:
 
     def __init__(self, part: Part) -> None:
         self._part = part
-        lazy = pl.scan_parquet(part.path)
-        kept = pl.lit(value=True)
-        if part.without:
-            kept = ~pl.col("segment").is_in(part.without)
+        kept = ~pl.col("segment").is_in(part.without)
         found = (
-            lazy.group_by("symbol")
+            pl.scan_parquet(part.path)
+            .group_by("symbol")
             .agg(pl.len().alias("stored"), kept.sum().alias("kept"))
             .sort("symbol")
             .collect()
@@ -60,12 +61,26 @@ class _OpenPart:
 
     def rows(self, first: str, last: str) -> pl.DataFrame:
         """Returns the kept rows of a range of symbols."""
-        start = self._ends[bisect_left(self.symbols, first)]
-        end = self._ends[bisect_right(self.symbols, last)]
-        rows = pl.scan_parquet(self._part.path).slice(start, end - start)
-        if self._part.without:
-            rows = rows.filter(~pl.col("segment").is_in(self._part.without))
-        return rows.collect()
+        start, end = self._places(first, last)
+        return self.slice(start, end - start)
+
+    def slice(self, start: int, length: int) -> pl.DataFrame:
+        """Returns the kept ones of some stored rows."""
+        return self._kept(pl.scan_parquet(self._part.path).slice(start, length)).collect()
+
+    def keys(self, symbol: str, names: Sequence[str]) -> pl.DataFrame:
+        """Returns some columns of a symbol's kept rows, and at which place of the file each is stored."""
+        start, end = self._places(symbol, symbol)
+        stored = pl.scan_parquet(self._part.path).slice(start, end - start).with_row_index(_PLACE, start)
+        return self._kept(stored).select(*names, _PLACE).collect()
+
+    def _places(self, first: str, last: str) -> tuple[int, int]:
+        start, end = bisect_left(self.symbols, first), bisect_right(self.symbols, last)
+        return self._ends[start], self._ends[end]
+
+    def _kept(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        without = self._part.without
+        return rows.filter(~pl.col("segment").is_in(without)) if without else rows
 
 
 def merge(
@@ -82,11 +97,42 @@ def merge(
         ConservationError: Two rows share the unique key: a journal line is stored twice.
     """
     opened = [_OpenPart(part) for part in parts]
-    for first, last in symbol_ranges(_kept_rows(opened), chunk_rows):
-        slices = [schema_adapted(part.rows(first, last), schema) for part in opened]
-        chunk = in_order(pl.concat(slices), schema.sort_key)
-        refuse_doubles(chunk, schema)
-        yield chunk
+    kept = _kept_rows(opened)
+    before: pl.DataFrame | None = None
+    for first, last in symbol_ranges(kept, chunk_rows):
+        if first == last and kept[first] > chunk_rows:
+            found = _pieces(opened, schema, first, chunk_rows)
+        else:
+            found = iter([[part.rows(first, last) for part in opened]])
+        for slices in found:
+            whole = pl.concat([schema_adapted(rows, schema) for rows in slices])
+            chunk = in_order(whole, schema.sort_key)
+            refuse_doubles(chunk, schema, before)
+            # A value each, and not a slice: that would keep all of the rows.
+            before = chunk.select(pl.all().last())
+            yield chunk
+
+
+def _pieces(
+    parts: Sequence[_OpenPart], schema: TableSchema, symbol: str, chunk_rows: int
+) -> Iterator[list[pl.DataFrame]]:
+    """Yields a symbol's rows, some of each part at a time, no row before one that was yielded already."""
+    names = schema.sort_key[1:]
+    keys = pl.concat(
+        [
+            part.keys(symbol, names).with_columns(pl.lit(number).alias(_PART))
+            for number, part in enumerate(parts)
+        ]
+    )
+    places = in_order(keys, names).select(_PART, _PLACE)
+    # Rows of a part that follow each other in the table's order do so in the part: a piece of it is a slice.
+    for piece in places.iter_slices(chunk_rows):
+        edges = piece.group_by(_PART).agg(
+            pl.col(_PLACE).min().alias("first"), pl.col(_PLACE).max().alias("last")
+        )
+        yield [
+            parts[part].slice(first, last - first + 1) for part, first, last in edges.sort(_PART).iter_rows()
+        ]
 
 
 def merge_files(path: Path, table: Table, parts: Sequence[Part], sources: Sequence[FileSource]) -> None:
@@ -122,7 +168,7 @@ def symbol_ranges(rows: Mapping[str, int], chunk_rows: int) -> Iterator[tuple[st
 
     Args:
         rows: Symbol -> rows.
-        chunk_rows: Rows to aim at in one range; a symbol is never cut.
+        chunk_rows: Rows to aim at in one range; a symbol with more is a range of its own.
     """
     collected: list[str] = []
     total = 0
