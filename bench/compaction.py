@@ -1,14 +1,16 @@
 """Journal to Parquet: ours against polars and DuckDB reading decoded JSON, in the same run.
 
-The same work on both sides: read lines of JSON from disk, get typed columns of 47 values, dates and times
-out of them, sort by symbol, epoch and frame, and write Parquet with zstd, level 1. The peers read what an
-intake that decodes would have written, one JSON object a trade with 47 named values; ours cuts the broker's
-text. What ours does besides, and the peers do not: SHA-256 of each segment, and each line's CRC where it does
-not fit; lines, records and channels counted against the manifests; whatever is not in its form to quarantine
-or `unparsed`; seven columns more, among them the identity of each line; no line twice; order checked;
-files and folders synced. In exchange the peers parse nearly three times as many bytes, and write statistics
-of every column: ours are of those by which readers prune. Each measurement is a process of its own, so that
-its peak memory is its own; rounds alternate.
+The same table out of each: lines of JSON are read from disk, and what comes out is the trades of the hour in
+Parquet with zstd, level 1: 46 values of the broker and what names the line, typed alike (times and receive
+times are instants of UTC, the halt is a flag, an empty value is null), in the table's order. Before any
+figure is told, the three files are compared, every column of every row. The peers read what an intake that
+decodes would have written, one JSON object a trade with the line's identity and 46 named values; ours cuts
+the broker's text. What ours does besides, and the peers do not: SHA-256 of each segment, and each line's
+CRC where it does not fit; lines, records and channels counted against the manifests; whatever is not in its
+form to quarantine or `unparsed`; three columns more (`segment`, `extra`, `unparsed`); no line twice; order
+checked; files and folders synced. In exchange the peers parse nearly three times as many bytes, and write
+statistics of every column: ours are of those by which readers prune. Each measurement is a process of its
+own, so that its peak memory is its own; rounds alternate.
 
     python bench/compaction.py [--rows 1000000] [--rounds 3] [--large]
 
@@ -27,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from zlib import crc32
 
@@ -39,6 +41,7 @@ from observer_core.brokers.kis.catalogue import CHANNELS, FieldType
 from observer_core.journal import LineBuilder, Manifest, Received, SealReason
 from observer_core.journal.segment import encode_manifest
 from observer_core.lake.compaction import compact_hour
+from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.settings import Paths, PathSettings
 from observer_core.settings.paths import Track
 
@@ -112,9 +115,11 @@ def write_inputs(paths, decoded, rows):
             line = builder.plain(Received(1, number, wall, wall), 0, "H0STCNT0", symbol.code, record)
             lines.append((line, symbol.code))
             size += len(line)
+            envelope = {"provider": "kis", "shard": "0", "epoch": 1, "frame": number, "record": 0,
+                        "wall_ns": wall, "channel": "H0STCNT0"}  # fmt: skip
             named = {n: float(v) if is_number and isinstance(v, str) else v
                      for n, v, is_number in zip(names, values, numeric, strict=True)}  # fmt: skip
-            file.write(json.dumps({"epoch": 1, "frame": number, "wall_ns": wall, **named}) + "\n")
+            file.write(json.dumps(envelope | named) + "\n")
             if size >= SEGMENT_BYTES:
                 _seal(paths, sequence, lines)
                 lines, size, sequence = [], 0, sequence + 1
@@ -151,7 +156,11 @@ def multiply(paths, times):
             _seal(paths, (epoch - 1) * len(segments) + int(segment.stem[-6:]), lines)
 
 
+SCHEMA = SCHEMAS[Table.SCALP_TRADES]
 TIMES = ("time", "open_time", "high_time", "low_time")
+# What a decoding intake has not: which segment a line is of, and values beyond the known ones.
+OURS_ALONE = ("segment", "extra", "unparsed")
+COLUMNS = [name for name in SCHEMA.polars if name not in OURS_ALONE]
 
 
 def ours(root):
@@ -160,35 +169,66 @@ def ours(root):
 
 def polars_peer(root):
     instants = [
-        pl.lit(DAY).dt.combine(pl.col(name).str.to_time("%H%M%S", strict=False)).alias(name) for name in TIMES
+        (pl.lit(DAY).dt.combine(pl.col(name).str.to_time("%H%M%S", strict=False), "us") - timedelta(hours=9))
+        .dt.replace_time_zone("UTC")
+        .alias(name)
+        for name in TIMES
     ]
     frame = pl.scan_ndjson(root / "decoded.jsonl").with_columns(
         *instants,
         pl.col("business_date").str.to_date("%Y%m%d"),
-        pl.from_epoch(pl.col("wall_ns"), time_unit="ns").alias("received_at"),
+        (pl.col("halted") == "Y").alias("halted"),
+        pl.col("random_end_code").replace("", None),
+        (pl.col("wall_ns") // 1000).cast(pl.Datetime("us", "UTC")).alias("received_at"),
+        pl.lit(DAY).alias("trading_day"),
+        pl.lit("KRX").alias("venue"),
     )
-    frame.sort("symbol", "epoch", "frame").sink_parquet(
-        root / "peer.parquet", compression="zstd", compression_level=1
+    frame.select(COLUMNS).sort(SCHEMA.sort_key).sink_parquet(
+        root / "polars.parquet", compression="zstd", compression_level=1
     )
 
 
 def duckdb_peer(root):
-    instants = ", ".join(f"strptime('{DAY:%Y%m%d}' || {name}, '%Y%m%d%H%M%S') AS {name}" for name in TIMES)
+    # By way of numbers: parsing a time zone takes DuckDB twice as long as all the rest.
+    instant = "make_timestamptz(epoch_us(strptime('{day}' || {name}, '%Y%m%d%H%M%S')) - 32400000000)"
+    made = {
+        **{name: instant.format(day=f"{DAY:%Y%m%d}", name=name) for name in TIMES},
+        "business_date": "strptime(business_date, '%Y%m%d')::DATE",
+        "halted": "halted = 'Y'",
+        "random_end_code": "nullif(random_end_code, '')",
+        "received_at": "make_timestamptz(wall_ns // 1000)",
+        "trading_day": f"DATE '{DAY}'",
+        "venue": "'KRX'",
+    }
+    columns = ", ".join(f"{made[name]} AS {name}" if name in made else name for name in COLUMNS)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         connection.execute(f"SET temp_directory = '{root}'")
         connection.execute(
             f"""COPY (
-                SELECT * REPLACE ({instants}, strptime(business_date, '%Y%m%d')::DATE AS business_date),
-                       make_timestamp_ns(wall_ns) AS received_at
-                FROM read_json('{root}/decoded.jsonl', format = 'newline_delimited')
-                ORDER BY symbol, epoch, frame
+                SELECT {columns} FROM read_json('{root}/decoded.jsonl', format = 'newline_delimited')
+                ORDER BY {", ".join(SCHEMA.sort_key)}
             ) TO '{root}/duckdb.parquet' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"""
         )
 
 
+def require_same_tables(root):
+    """Ends the run where a peer's table is not ours, value by value."""
+    mine = pl.scan_parquet(hour_file(root)).select(COLUMNS)
+    for peer in ("polars", "duckdb"):
+        theirs = pl.scan_parquet(root / f"{peer}.parquet")
+        for name in COLUMNS:
+            one, other = (frame.select(name).collect().to_series() for frame in (mine, theirs))
+            if not one.equals(other.cast(one.dtype), null_equal=True):
+                raise SystemExit(f"Column {name} of {peer} is not ours: {other.dtype}, ours {one.dtype}.")
+
+
 def layout(root):
     return Paths(PathSettings.load({"OBSERVER_DATA_DIR": str(root), "OBSERVER_SNAPSHOT_DIR": str(root)}))
+
+
+def hour_file(root):
+    return layout(root).lake_hour(SCHEMA.name, DAY, HOUR)
 
 
 def measured(action, root):
@@ -235,16 +275,15 @@ def compare(root, rows, rounds):
 def storage(root, rows):
     paths = layout(root)
     plain = sorted(paths.journal(Track.SCALP, DAY).glob("*.jsonl"))
-    [hour_file] = paths.lake_open_day("scalp_trades", DAY).glob("hour=*/hour.parquet")
-    held = pl.scan_parquet(hour_file).select(pl.len()).collect().item()
+    held = pl.scan_parquet(hour_file(root)).select(pl.len()).collect().item()
     if held != rows:
         raise SystemExit(f"{rows} trades were journaled, the lake holds {held}.")
     packed = sum(len(zstandard.compress(path.read_bytes(), 3)) for path in plain)
     return {
         "storage.bytes_per_trade_journal": round(sum(path.stat().st_size for path in plain) / rows, 1),
         "storage.bytes_per_trade_sealed": round(packed / rows, 1),
-        "storage.bytes_per_trade_lake": round(hour_file.stat().st_size / rows, 1),
-        "storage.bytes_per_trade_decoded_parquet": round((root / "peer.parquet").stat().st_size / rows, 1),
+        "storage.bytes_per_trade_lake": round(hour_file(root).stat().st_size / rows, 1),
+        "storage.bytes_per_trade_decoded_parquet": round((root / "polars.parquet").stat().st_size / rows, 1),
     }
 
 
@@ -281,6 +320,7 @@ def main():
         root = Path(folder)
         write_inputs(layout(root), root / "decoded.jsonl", options.rows)
         cost, figures = compare(root, options.rows, options.rounds)
+        require_same_tables(root)
         figures |= storage(root, options.rows)
         figures |= growth(root, cost, options)
     if options.json:

@@ -1,7 +1,8 @@
 """Finding a byte in many.
 
-Invariant: every place of it counts, wherever a piece ends. Pieces are as large as the processor's nearer
-cache: what numpy makes of one on the way is small, and is not taken from the system and given back.
+Invariant: every place of it counts, wherever a piece ends. Pieces fit the processor's nearer caches:
+what numpy makes of one on the way is not taken from the system and given back. Smaller ones are no faster,
+and each step of each piece asks for the interpreter, which other threads want as well.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_PIECE_BYTES = 128 * 1024
+_PIECE_BYTES = 1024 * 1024
 _WORD = 8
 
 
