@@ -64,6 +64,7 @@ class Deployment:
         process: Dagster's workspace, as the daemon has it.
         documents: The rendered objects of deploy/.
         silent_server: Address where connections are taken and nothing is ever answered.
+        folder: What the volumes of all pods are.
         nothing: An account without a role.
     """
 
@@ -74,6 +75,7 @@ class Deployment:
     process: WorkspaceProcessContext
     documents: list[dict[str, Any]]
     silent_server: str
+    folder: Path
     nothing: Rights = field(default_factory=Rights)
     _daemon: QueuedRunCoordinatorDaemon = field(
         default_factory=lambda: QueuedRunCoordinatorDaemon(interval_seconds=1)
@@ -141,11 +143,11 @@ class Deployment:
             delete_pod_of_job(pod)
         self.wait(lambda: not any(map(is_pod_of_job, self.cluster.objects["Pod"])), "the pods' end")
 
-    def until(self, run_id: str, *wanted: DagsterRunStatus) -> None:
-        self.wait(lambda: self.status(run_id) in wanted, f"{wanted}; {run_id} is")
+    def until(self, run_id: str, *wanted: DagsterRunStatus, seconds: float = _SECONDS) -> None:
+        self.wait(lambda: self.status(run_id) in wanted, f"{wanted}; {run_id} is", seconds=seconds)
 
-    def wait(self, holds: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + _SECONDS
+    def wait(self, holds: Callable[[], bool], what: str, *, seconds: float = _SECONDS) -> None:
+        end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end, f"waited for {what}\n{self.seen()}"
             time.sleep(0.05)
@@ -218,19 +220,28 @@ def value_files() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """The server of the deployment's databases, with an empty one beside them."""
+    folder, databases = tmp_path_factory.mktemp("postgres"), ("observer", "dagster", "other")
+    with PostgresServer(folder / "home", databases=databases, durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def deployment(
-    tmp_path_factory: pytest.TempPathFactory, rendered: list[dict[str, Any]], value_files: list[Path]
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer,
+    rendered: list[dict[str, Any]],
+    value_files: list[Path],
 ) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("launcher")
-    databases = ("observer", "dagster")
-    with PostgresServer(folder / "postgres", databases=databases, durable=False) as postgres:
-        start = datetime(2026, 9, 15, 8, 5, tzinfo=timezone(timedelta(hours=9)))
-        Conductor.create(folder / "clock", start_ns=int(start.timestamp()) * 10**9, speed=1)
-        for name in ("data", "logs", "config", "universe", "home"):
-            (folder / name).mkdir()
-        given = rendered, value_files
-        with _simulator(f"shared:{folder / 'clock'}") as simulator:
-            yield from _deployed(folder, postgres, simulator, *given)
+    start = datetime(2026, 9, 15, 8, 5, tzinfo=timezone(timedelta(hours=9)))
+    Conductor.create(folder / "clock", start_ns=int(start.timestamp()) * 10**9, speed=1)
+    for name in ("data", "logs", "config", "universe", "home"):
+        (folder / name).mkdir()
+    given = rendered, value_files
+    with _simulator(f"shared:{folder / 'clock'}") as simulator:
+        yield from _deployed(folder, postgres, simulator, *given)
 
 
 @pytest.fixture(autouse=True)
@@ -282,7 +293,7 @@ def _deployed(
                 WorkspaceProcessContext(instance, target) as process,
             ):
                 address = f"http://{ports.LOOPBACK}:{listener.getsockname()[1]}"
-                yield Deployment(cluster, server, kubelet, instance, process, rendered, address)
+                yield Deployment(cluster, server, kubelet, instance, process, rendered, address, folder)
 
 
 def _here(folder: Path, database: dict[str, str]) -> dict[str, Any]:
