@@ -82,6 +82,11 @@ class DayConductor:
         """The request whose run has not ended."""
         return self._in_flight[0] if self._in_flight else None
 
+    @property
+    def run_in_flight(self) -> str | None:
+        """The run that has not ended."""
+        return self._in_flight[1] if self._in_flight else None
+
     async def run(self) -> None:
         """Leads until the day ends (`single_day`) or until it is cancelled.
 

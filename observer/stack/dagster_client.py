@@ -236,6 +236,10 @@ class DagsterClient:
                 reasons.append((error or event)["message"].strip())
         return "; ".join(reasons) or "Dagster recorded no reason."
 
+    async def event_count(self, run_id: str) -> int:
+        """Returns how many events a run has told so far."""
+        return len(await self._events(run_id))
+
     async def checks(self, run_id: str) -> list[CheckResult]:
         """Returns the evaluations of asset checks in a run, in their order."""
         return [

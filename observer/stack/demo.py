@@ -30,6 +30,7 @@ from observer.stack.reset import empty
 from observer.stack.screen import Screen
 from observer.stack.session import Session
 from observer.stack.stack import LocalStack, Plan
+from observer.stack.standstill import standstill
 from observer.stack.status import StatusReader
 from observer.stack.tasks import first_of
 from observer_core.errors import ProcessError
@@ -37,9 +38,7 @@ from observer_core.files import write_atomically
 from observer_core.market.calendar import MarketCalendar
 from observer_core.settings import Paths, PathSettings
 
-# Time that stands still for so long is not slow, but stuck.
 _STUCK_SECONDS = 120.0
-_STUCK_POLL_SECONDS = 1.0
 # The start of a run takes as long as an hour of the market at full speed.
 _HOURS_IN_A_RUN = 3
 
@@ -128,19 +127,21 @@ class _Demo:
         return self.verdict
 
     async def _guard(self, conductor: DayConductor) -> None:
-        """Raises where time stands still for too long."""
+        """Raises where time stands still for too long, and the run that it waits for does as well."""
         assert self._stack.clock is not None, "the broker is simulated"
-        last, since = conductor.now, time.monotonic()
-        while True:
-            await asyncio.sleep(_STUCK_POLL_SECONDS)
-            if conductor.now != last:
-                last, since = conductor.now, time.monotonic()
-            elif time.monotonic() - since > _STUCK_SECONDS:
-                waiting = ", ".join(self._stack.clock.waiting_for()) or "nothing that it names"
-                raise ProcessError(
-                    f"Virtual time stands still at {last:%H:%M:%S}; it waits for {waiting}.",
-                    remedy=f"See the logs in {self._stack.plan.folder.logs}.",
-                )
+        moment = await standstill(
+            lambda: conductor.now, lambda: self._told(conductor), seconds=_STUCK_SECONDS
+        )
+        waiting = ", ".join(self._stack.clock.waiting_for()) or "nothing that it names"
+        raise ProcessError(
+            f"Virtual time stands still at {moment:%H:%M:%S}; it waits for {waiting}.",
+            remedy=f"See the logs in {self._stack.plan.folder.logs}.",
+        )
+
+    async def _told(self, conductor: DayConductor) -> tuple[str, int]:
+        """Returns the run in flight, and how many events it has told."""
+        run_id = conductor.run_in_flight
+        return (run_id, await self._stack.dagster.event_count(run_id)) if run_id else ("", 0)
 
     async def _prove(self) -> list[Equation]:
         stack = self._stack
