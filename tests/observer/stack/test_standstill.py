@@ -1,20 +1,20 @@
 """What counts as stuck; the test moves the clock and the run."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from observer.stack.standstill import standstill
 
-EIGHT = datetime(2026, 9, 15, 20, 40)
+CLOSE = datetime(2026, 9, 15, 11, 40, tzinfo=UTC)
 
 
 class World:
     """A clock that moves, and a run that tells, for some time."""
 
     def __init__(self, moves: int, tells: int) -> None:
-        self.moves, self.tells, self.moment, self.events = moves, tells, EIGHT, 0
+        self.moves, self.tells, self.moment, self.events = moves, tells, CLOSE, 0
 
     def now(self) -> datetime:
         if self.moves:
@@ -34,7 +34,7 @@ async def stuck_at(world: World) -> datetime:
 
 
 async def test_time_that_stands_still_beside_a_silent_run_is_stuck() -> None:
-    assert await asyncio.wait_for(stuck_at(World(moves=0, tells=0)), 60) == EIGHT
+    assert await asyncio.wait_for(stuck_at(World(moves=0, tells=0)), 60) == CLOSE
 
 
 @pytest.mark.parametrize(("moves", "tells"), [(40, 0), (0, 40), (40, 40)])
