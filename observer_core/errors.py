@@ -17,6 +17,7 @@ other way round.
     │   │   ├── BrokerRetryableError    a passing fault: retried by itself
     │   │   ├── BrokerCredentialError   the broker refuses key, secret or token: renew them
     │   │   └── BrokerRequestError      the broker does not accept this request: a bug or no permission
+    │   ├── StaleListError          the broker still lists another day: wait, it packs anew each morning
     │   ├── DatabaseUnavailableError    PostgreSQL does not answer: loads catch up once it does
     │   └── BackupTargetError       the backup target does not answer or refuses: shipping catches up
     ├── StorageError                writing or reading our own files failed: disk, permission, damage
@@ -112,6 +113,10 @@ class BrokerCredentialError(BrokerError):
 
 class BrokerRequestError(BrokerError):
     """The broker does not accept this request: a programming error or a missing permission."""
+
+
+class StaleListError(ExternalError):
+    """The broker's list of instruments is one of another day; it packs a new one on each trading day."""
 
 
 class DatabaseUnavailableError(ExternalError):

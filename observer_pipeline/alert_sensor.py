@@ -2,27 +2,29 @@
 
 Invariant: a failed check fails no run, so alerts follow the evaluations and not the runs. An event is read
 once; what could not be delivered stays unread, so that a webhook that was away gets one message with
-everything that still holds. The address of the webhook is a secret: it is in no error.
+everything that still holds. Nothing but the webhook keeps an alert back: neither a missing mount nor a cursor
+of another making. The address of the webhook is a secret: it is in no error.
 """
 
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
 
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import dagster as dg
 import httpx
-from dagster import DagsterEventType, EventLogRecord, EventRecordsFilter
+from dagster import DagsterEvent, DagsterEventType, EventLogRecord, EventRecordsFilter
 
 from observer_core.errors import NetworkError
 from observer_core.logs import hide, redact
 from observer_pipeline.alerting import (
     Finding,
     Level,
+    News,
     Problem,
     message_of,
     news_of,
@@ -30,7 +32,11 @@ from observer_pipeline.alerting import (
     problems_of,
     without_forgotten,
 )
+from observer_pipeline.failures import cause_named
 from observer_pipeline.resources import Deployment
+
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
 
 NAME = "alerts"
 _INTERVAL = timedelta(seconds=30)
@@ -38,6 +44,8 @@ _SECONDS = 10.0
 # A tick is bounded; what is left comes with the next one.
 _MOST_EVENTS = 500
 _PARTITION_TAG = "dagster/partition"
+# An error may carry a statement with all its rows.
+_LONGEST_TEXT = 1000
 
 _LEVELS = {dg.AssetCheckSeverity.WARN: Level.WARNING, dg.AssetCheckSeverity.ERROR: Level.ERROR}
 _READ = (
@@ -45,6 +53,7 @@ _READ = (
     DagsterEventType.RUN_FAILURE,
     DagsterEventType.RUN_SUCCESS,
 )
+_KINDS = tuple(kind.value for kind in _READ)
 
 
 def alert_sensor(*, running: bool) -> dg.SensorDefinition:
@@ -64,58 +73,104 @@ def alert_sensor(*, running: bool) -> dg.SensorDefinition:
     return made(alerts)
 
 
-def alerts(context: dg.SensorEvaluationContext, deployment: Deployment) -> dg.SkipReason:
+def alerts(context: dg.SensorEvaluationContext, alerting: Deployment) -> dg.SkipReason:
     """Tells what has begun and what is over since the last tick.
 
     Raises:
         NetworkError: The webhook did not take it; the next tick tries again.
     """
-    settings = deployment.settings.alerts
+    settings = alerting.settings.alerts
     if not settings.webhook_url.get_secret_value():
         context.update_cursor("")
         return dg.SkipReason("OBSERVER_ALERT_WEBHOOK_URL is not set: failures are shown in Dagster only.")
     if not context.cursor:
         context.update_cursor(_cursor(_newest(context.instance), {}))
         return dg.SkipReason("Alerts begin with what happens from now on.")
-    kept = json.loads(context.cursor)
-    problems = without_forgotten(problems_of(kept["problems"]), deployment.clock.now().timestamp())
-    read = _unread(context.instance, kept["after"])
-    found = [
-        finding
-        for record in sorted((one for records in read.values() for one in records), key=_storage_id)
-        for finding in _findings(context.instance, record, problems)
-    ]
-    news = news_of(problems, found)
+    kept = _kept(context.cursor)
+    if kept is None:
+        return _begin_anew(context, alerting)
+    read_to, told = kept
+    # A kind of event that the release before did not read is read from now on.
+    after = {**(_newest(context.instance) if set(_KINDS) - set(read_to) else {}), **read_to}
+    problems = without_forgotten(told, alerting.clock.now().timestamp())
+    read = _unread(context.instance, after)
+    news = news_of(problems, _findings(context.instance, read, problems))
     if news.begun or news.over:
-        hide([settings.webhook_url])
-        message = message_of(news, address=settings.dagster_url, place=_place(deployment))
-        _deliver(settings.webhook_url.get_secret_value(), message)
-    after = {name: _storage_id(records[-1]) for name, records in read.items() if records}
-    context.update_cursor(_cursor({**kept["after"], **after}, news.problems))
+        _tell(news, alerting)
+    newest = {name: _storage_id(records[-1]) for name, records in read.items() if records}
+    context.update_cursor(_cursor({**after, **newest}, news.problems))
     return dg.SkipReason(
         f"{len(news.begun)} problems told, {len(news.over)} resolved; {len(news.problems)} hold on."
     )
 
 
+def _kept(cursor: str) -> tuple[dict[str, int], dict[str, Problem]] | None:
+    """Returns up to where each kind of event was read, and what was told; None where it is not ours."""
+    try:
+        content = json.loads(cursor)
+        after = {name: int(content["after"][name]) for name in _KINDS if name in content["after"]}
+        return after, problems_of(content["problems"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _begin_anew(context: dg.SensorEvaluationContext, alerting: Deployment) -> dg.SkipReason:
+    """Tells once that a cursor was lost, and with it what was told and not over."""
+    shown = (context.cursor or "")[:80]
+    text = f"The cursor {shown!r} is none of this sensor: alerts begin anew with what happens from now on."
+    context.log.warning(text)
+    lost = Finding(
+        key="the cursor",
+        title=f"the cursor of the sensor {NAME} cannot be read",
+        level=Level.WARNING,
+        text=f"{text} What failed before stands in Dagster; nobody is told when it is over.",
+        cause="",
+        path="/automation",
+        at_seconds=alerting.clock.now().timestamp(),
+    )
+    # Before the message: what happens meanwhile is read by the next tick.
+    newest = _newest(context.instance)
+    _tell(News((lost,), (), {}), alerting)
+    context.update_cursor(_cursor(newest, {}))
+    return dg.SkipReason(text)
+
+
+def _tell(news: News, alerting: Deployment) -> None:
+    settings = alerting.settings.alerts
+    hide([settings.webhook_url])
+    message = message_of(news, address=settings.dagster_url, place=_place(alerting))
+    _deliver(settings.webhook_url.get_secret_value(), message)
+
+
 def _findings(
-    instance: dg.DagsterInstance, record: EventLogRecord, problems: Mapping[str, Problem]
-) -> Iterator[Finding]:
-    event = record.event_log_entry.dagster_event
-    if event is None:
-        return
-    at = record.event_log_entry.timestamp
-    if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
-        yield _of_check(event.asset_check_evaluation_data, at)
-        return
-    failed = event.event_type is DagsterEventType.RUN_FAILURE
-    # A success is news only where the job's failure was told.
-    if failed or any(key.startswith(f"run {event.job_name} ") for key in problems):
-        yield _of_run(instance, record.run_id, at, event.message if failed else None)
+    instance: dg.DagsterInstance,
+    read: Mapping[str, Sequence[EventLogRecord]],
+    problems: Mapping[str, Problem],
+) -> list[Finding]:
+    """Returns what the events say, in their order."""
+    found: list[Finding] = []
+    # A success is news only where a failure of the job was told, or is about to be.
+    failed_jobs = {key.split(" ")[1] for key in problems if key.startswith("run ")}
+    for record in sorted((one for records in read.values() for one in records), key=_storage_id):
+        event = record.event_log_entry.dagster_event
+        if event is None:
+            continue
+        at = record.event_log_entry.timestamp
+        if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            found.append(_of_check(event.asset_check_evaluation_data, at))
+            continue
+        failed = event.event_type is DagsterEventType.RUN_FAILURE
+        if failed:
+            failed_jobs.add(event.job_name or "")
+        if event.job_name in failed_jobs:
+            found.append(_of_run(instance, record.run_id, at, event if failed else None))
+    return found
 
 
 def _of_check(evaluation: dg.AssetCheckEvaluation, at: float) -> Finding:
     shown = {name: value.value for name, value in evaluation.metadata.items()}
-    day = evaluation.partition or shown.get("trading_day", "")
+    # What belongs to no day is one problem, whatever day it is seen on.
+    day = shown.get("trading_day", "")
     asset = evaluation.asset_key.to_user_string()
     parts = [evaluation.description or "", *(f"{n}: {shown[n]}" for n in ("bound", "observed") if n in shown)]
     path = "/".join(quote(part) for part in evaluation.asset_key.path)
@@ -130,26 +185,28 @@ def _of_check(evaluation: dg.AssetCheckEvaluation, at: float) -> Finding:
     )
 
 
-def _of_run(instance: dg.DagsterInstance, run_id: str, at: float, failure: str | None) -> Finding:
+def _of_run(instance: dg.DagsterInstance, run_id: str, at: float, failure: DagsterEvent | None) -> Finding:
     run = instance.get_run_by_id(run_id)
     job = run.job_name if run else "?"
     partition = run.tags.get(_PARTITION_TAG, "") if run else ""
-    reason, cause = ("", "") if failure is None else _reason(instance, run_id)
+    reason, cause = ("", "") if failure is None else _reason(instance, run_id, failure)
+    said = ("The job has succeeded.",) if failure is None else (reason, failure.message)
     return Finding(
         key=f"run {job} {partition}",
         title=f"run of {job} {partition}".rstrip(),
         level=None if failure is None else Level.ERROR,
-        text=redact(" · ".join(filter(None, (reason, failure))) or "The job has succeeded."),
+        text=redact(" · ".join(filter(None, said))),
         cause=cause,
         path=f"/runs/{run_id}",
         at_seconds=at,
     )
 
 
-def _reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str, str]:
+def _reason(instance: dg.DagsterInstance, run_id: str, failure: DagsterEvent) -> tuple[str, str]:
     """Returns what the first failed step of a run says, with its remedy, and whose fault it is.
 
-    Both are empty where no step has failed: a process that was lost says nothing.
+    A run that ends before its first step, for want of a mount or a setting, says it itself. Both are empty
+    where nothing says anything: a process that was lost.
     """
     events = instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_FAILURE, limit=1)
     for record in events.records:
@@ -159,7 +216,21 @@ def _reason(instance: dg.DagsterInstance, run_id: str) -> tuple[str, str]:
             shown = {name: str(value.value) for name, value in told.metadata.items()}
             text = f"{event.step_key}: {told.description or ''} {shown.get('remedy', '')}"
             return text.strip(), shown.get("cause", "")
-    return "", ""
+        if event is not None and event.step_failure_data.error is not None:
+            text, cause = _root(event.step_failure_data.error)
+            return f"{event.step_key}: {text}", cause
+    whole = failure.job_failure_data.error
+    return ("", "") if whole is None else _root(whole)
+
+
+def _root(error: "SerializableErrorInfo") -> tuple[str, str]:
+    """Returns the error that all others follow from, and whose fault it is where it is one of the kernel."""
+    while error.cause is not None:
+        error = error.cause
+    name = error.cls_name or ""
+    # The message begins with the module of the class.
+    text = error.message.strip()
+    return text[max(text.find(name), 0) :][:_LONGEST_TEXT], cause_named(name) or ""
 
 
 def _unread(instance: dg.DagsterInstance, after: Mapping[str, int]) -> dict[str, list[EventLogRecord]]:
@@ -192,8 +263,8 @@ def _cursor(after: Mapping[str, int], problems: Mapping[str, Problem]) -> str:
     return json.dumps({"after": dict(after), "problems": problems_as_json(problems)})
 
 
-def _place(deployment: Deployment) -> str:
-    pod = deployment.settings.pod
+def _place(alerting: Deployment) -> str:
+    pod = alerting.settings.pod
     name = pod.pod_name or socket.gethostname()
     return f"{pod.pod_namespace}/{name}" if pod.pod_namespace else name
 

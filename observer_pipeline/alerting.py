@@ -128,8 +128,15 @@ def problems_as_json(problems: Mapping[str, Problem]) -> dict[str, Any]:
 
 
 def problems_of(content: Mapping[str, Any]) -> dict[str, Problem]:
-    """Returns the problems that a cursor holds."""
-    return {key: Problem(**problem) for key, problem in content.items()}
+    """Returns the problems that a cursor holds.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: It was written by something else.
+    """
+    return {
+        key: Problem(int(problem["level"]), float(problem["since_seconds"]))
+        for key, problem in content.items()
+    }
 
 
 def _attachment(finding: Finding, address: str) -> Attachment:

@@ -101,6 +101,7 @@ def build_defs(
         sensors=sensors(running=on_real_clock),
         resources={
             "deployment": Deployment(time_source=time_source),
+            "alerting": Deployment(time_source=time_source, needs_mounts=False),
             "contract_evidence": ContractEvidence(time_source=time_source),
             **(resource_overrides or {}),
         },

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 import dagster as dg
 
+from observer_core import errors
 from observer_core.errors import (
     BrokerError,
     BrokerRetryableError,
@@ -26,6 +27,7 @@ from observer_core.errors import (
     InputError,
     NetworkError,
     ObserverError,
+    StaleListError,
     StorageError,
 )
 from observer_core.logs import redact
@@ -54,6 +56,7 @@ class Cause(StrEnum):
 
 _CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     (BrokerError, Cause.BROKER),
+    (StaleListError, Cause.BROKER),
     (NetworkError, Cause.NETWORK),
     (DatabaseUnavailableError, Cause.DATABASE),
     (ExternalError, Cause.EXTERNAL),
@@ -62,12 +65,22 @@ _CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     (StorageError, Cause.STORAGE),
     (ConservationError, Cause.CONSERVATION),
 )
-_PASSING = (NetworkError, BrokerRetryableError, DatabaseUnavailableError)
+_PASSING = (NetworkError, BrokerRetryableError, StaleListError, DatabaseUnavailableError)
 
 
 def cause_of(error: BaseException) -> Cause:
     """Returns whose fault an error is."""
-    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.PROGRAM)
+    return _cause_of_kind(type(error))
+
+
+def cause_named(class_name: str) -> Cause | None:
+    """Returns whose fault an error of the kernel is, by the name of its class; None of any other class."""
+    kind = getattr(errors, class_name, None)
+    return _cause_of_kind(kind) if isinstance(kind, type) and issubclass(kind, ObserverError) else None
+
+
+def _cause_of_kind(kind: type[BaseException]) -> Cause:
+    return next((cause for parent, cause in _CAUSES if issubclass(kind, parent)), Cause.PROGRAM)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -23,16 +23,19 @@ class Deployment(dg.ConfigurableResource):  # type: ignore[type-arg]  # its gene
     Attributes:
         time_source: Value of `OBSERVER_CLOCK` for which the code location was loaded: partitions and clock of
             a run then agree.
+        needs_mounts: Whether nothing can be done without the four mounts. What tells people that one is
+            missing needs none.
     """
 
     time_source: str = "real"
+    needs_mounts: bool = True
 
     _settings: Settings | None = PrivateAttr(default=None)
     _clock: Clock | None = PrivateAttr(default=None)
     _began: datetime | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Reads the environment once, checks the mounts, and keeps secrets out of the logs.
+        """Reads the environment once, keeps secrets out of the logs, and checks the mounts.
 
         Raises:
             ConfigurationError: A variable or a mount is wrong; the message names it.
@@ -50,7 +53,8 @@ class Deployment(dg.ConfigurableResource):  # type: ignore[type-arg]  # its gene
                 self.backup.secret_key,
             )
         )
-        self.paths.require_mounts()
+        if self.needs_mounts:
+            self.paths.require_mounts()
         self._began = self.clock.now()
 
     @property

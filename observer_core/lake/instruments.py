@@ -84,7 +84,9 @@ def build_instruments(paths: Paths, day: date, *, storage: LakeStorage | None = 
     """
     symbols = read_symbols(paths.symbols(day))
     folder = paths.master_files(day)
-    from_master = symbols.source == KisMasterStage.name and folder.is_dir()
+    # Files of an earlier day would put its flags into this one.
+    of_the_day = symbols.source == KisMasterStage.name and symbols.as_of == day
+    from_master = of_the_day and folder.is_dir()
     listed = read_masters(folder) if from_master else symbols.instruments
     rows = pl.DataFrame(
         [_row(instrument, symbols, day) for instrument in listed], schema=SCHEMAS[Table.INSTRUMENTS].polars

@@ -7,13 +7,14 @@ elsewhere, alike for all of them. A broker lists what is traded today: for anoth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import ClassVar
 
 from observer_core.brokers.kis.master_files import MasterFile, download_masters
 from observer_core.brokers.kiwoom.rest import KiwoomRestClient
 from observer_core.brokers.kiwoom.stocks import Converted, MarketCode, convert
 from observer_core.clock import Clock
+from observer_core.errors import MasterFileError
 from observer_core.market.calendar import MarketCalendar
 from observer_core.reference.listing import LISTING_DATE, read_listing
 from observer_core.reference.symbols import LAST_GOOD, PACKAGED_LISTING, Loaded, Stage, last_good_symbols
@@ -23,6 +24,9 @@ from observer_core.settings import KisSettings, KiwoomSettings, Paths
 @dataclass(frozen=True, slots=True)
 class KisMasterStage:
     """The master files of KIS, downloaded and kept.
+
+    They speak of the day that they were packed for, which need not be the one that is asked for: the broker
+    goes on serving the last ones until it has packed anew.
 
     Attributes:
         url: `KIS_MASTER_URL`.
@@ -40,7 +44,9 @@ class KisMasterStage:
             return Loaded((), refusal)
         files = await download_masters(self.url, self.paths.master_files(day))
         instruments = tuple(instrument for file in files for instrument in file.instruments)
-        return Loaded(instruments, "; ".join(map(_described, files)))
+        # Where the two are of different days, the list as a whole is of the one that is not meant.
+        other = sorted({_packed_for(file) for file in files} - {day})
+        return Loaded(instruments, "; ".join(map(_described, files)), as_of=other[0] if other else day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +132,32 @@ def _not_today(day: date, clock: Clock) -> str:
     return "" if day in (today, listed) else f"it lists what is traded today, {today}, and not on {day}"
 
 
+def session_listed(packed_at: datetime) -> date:
+    """Returns the trading day whose instruments a broker lists at an instant, Korean time.
+
+    Base prices and volumes are those of the last completed session, so the list of a day is packed from the
+    end of the session before it on: in practice on the morning of the day itself (decision 0007).
+    """
+    calendar = MarketCalendar()
+    day = packed_at.date()
+    if calendar.is_trading_day(day):
+        session = calendar.session(day)
+        if packed_at < session.at(session.data_ends):
+            return day
+    return calendar.next_trading_day(day)
+
+
+def _packed_for(file: MasterFile) -> date:
+    if file.packed_at is None:
+        raise MasterFileError(
+            f"{file.path.name} does not tell when it was packed, so that its day is not known.",
+            remedy="Look into the kept file: without that time nothing tells a new file from an old one.",
+        )
+    return session_listed(file.packed_at)
+
+
 def _described(file: MasterFile) -> str:
-    packed = "at an unknown time" if file.packed_at is None else f"{file.packed_at:%Y-%m-%d %H:%M}"
-    return f"{file.path.name} packed {packed}"
+    return f"{file.path.name} packed {file.packed_at:%Y-%m-%d %H:%M}"
 
 
 def _completed(converted: Converted, known_on: date) -> str:

@@ -23,7 +23,7 @@ FORMAT = 1
 LAST_GOOD = "last-good"
 PACKAGED_LISTING = "packaged-listing"
 
-_FALLBACKS = frozenset({LAST_GOOD, PACKAGED_LISTING})
+FALLBACKS = frozenset({LAST_GOOD, PACKAGED_LISTING})
 _LOOK_BACK_DAYS = 400
 
 _log = logger(__name__)
@@ -97,7 +97,8 @@ class Symbols:
         created: When.
         stages: The outcome of each stage, in order.
         instruments: The symbols.
-        as_of: The day that they speak of: an earlier one where the last good file or the listing won.
+        as_of: The day that they speak of: an earlier one where the last good file or the listing won, or
+            where the broker served old master files and nothing was fresher.
         replaces: Source and time of the file whose place they took; empty where there was none.
     """
 
@@ -112,7 +113,7 @@ class Symbols:
     @property
     def is_live(self) -> bool:
         """Whether they came from a broker: only such a file counts as a good one later."""
-        return self.source not in _FALLBACKS
+        return self.source not in FALLBACKS
 
 
 def read_symbols(path: Path) -> Symbols:

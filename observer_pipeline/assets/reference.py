@@ -1,8 +1,8 @@
 """Master files, symbols and universe: what a trading day needs before it begins.
 
 Invariant: symbols and universe of a date are written once; a rerun reads them again and shows the
-same. A source that fails is asked again while there is time before the session; then it is recorded with its
-reason, and the next one is taken.
+same. A source that fails, or still lists an earlier day, is asked again while there is time before the
+session; then it is recorded with its reason, and the next one is taken.
 """
 
 # Dagster compares the annotation of `context` itself, so annotations are not postponed here.
@@ -19,14 +19,14 @@ import dagster as dg
 
 from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI, MasterLayout
 from observer_core.brokers.kis.masters import unzip_master
-from observer_core.errors import ObserverError
+from observer_core.errors import MasterFileError, ObserverError
 from observer_core.lake.columns import Column, ColumnType, TableSchema
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.market.calendar import MarketCalendar
 from observer_core.reference.choosing import build_symbols
 from observer_core.reference.instrument import ListedInstrument
 from observer_core.reference.stages import KisMasterStage, default_stages
-from observer_core.reference.symbols import Outcome, Symbols, read_symbols
+from observer_core.reference.symbols import Symbols, read_symbols
 from observer_core.reference.universe import Universe, ensure_universe
 from observer_core.settings import Paths
 from observer_pipeline import keys
@@ -92,7 +92,8 @@ def _master_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
         Group.REFERENCE,
         "The broker's raw master files of the day, one zip a market with a record of fixed width for each "
         "listed instrument; kept as they came. Right when both markets are there and read to their last "
-        "byte. Left out where the download failed: the symbols then come from the next source.",
+        "byte. Left out where the symbols come from another source: the download failed, or the broker still "
+        "served files of an earlier day and another source was fresher.",
         kinds=("zip",),
         deps=(keys.KIS_MASTER_SERVER,),
         days=days,
@@ -106,8 +107,8 @@ def _symbols_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
         keys.SYMBOLS,
         Group.REFERENCE,
         "A row is one listed instrument as known on the day. From the first plausible source of: master "
-        "files, Kiwoom's stock list, this deployment's last good file, the packaged listing; outcome, "
-        "duration and error of each are recorded. "
+        "files, Kiwoom's stock list, this deployment's last good file, the packaged listing, or from the "
+        "freshest where none is of the day itself; outcome, duration and error of each are recorded. "
         "Written once a date; before the session, and before there is a universe, a better source's take the "
         "place of a worse one's. Right when it comes from the master files and its size is that of a real "
         "market.",
@@ -116,7 +117,7 @@ def _symbols_spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
         deps=(keys.INSTRUMENT_MASTER, keys.KIWOOM_REST),
         days=days,
         schema=_SYMBOLS_SCHEMA,
-        code_version="2",
+        code_version="3",
     )
 
 
@@ -144,10 +145,13 @@ def _refresh_symbols(
     patience = partial(_worth_waiting, context.retry_number, day, deployment)
     with typed_failures():
         symbols = asyncio.run(build_symbols(paths, day, stages, deployment.clock, try_again=patience))
-    context.log.info(f"{len(symbols.instruments)} symbols of {day} from {symbols.source}.")
-    if symbols.source == KisMasterStage.name:
-        yield dg.MaterializeResult(asset_key=keys.INSTRUMENT_MASTER, metadata=_master_metadata(paths, day))
-    yield dg.MaterializeResult(asset_key=keys.SYMBOLS, metadata=_symbols_metadata(symbols, paths, day))
+        from_master = symbols.source == KisMasterStage.name
+        master_metadata = _master_metadata(paths, day) if from_master else {}
+        symbols_metadata = _symbols_metadata(symbols, paths, day)
+    context.log.info(f"{len(symbols.instruments)} symbols of {symbols.as_of} from {symbols.source}.")
+    if from_master:
+        yield dg.MaterializeResult(asset_key=keys.INSTRUMENT_MASTER, metadata=master_metadata)
+    yield dg.MaterializeResult(asset_key=keys.SYMBOLS, metadata=symbols_metadata)
 
 
 def _worth_waiting(attempts: int, day: date, deployment: Deployment, error: ObserverError) -> bool:
@@ -175,16 +179,24 @@ def _master_metadata(paths: Paths, day: date) -> dict[str, dg.MetadataValue]:
 
 
 def _master_row(path: Path, layout: MasterLayout) -> dict[str, str | int]:
-    """Describes a kept file; one that was removed since has no bytes, which its contract reports."""
+    """Describes a kept file; that it was removed or damaged since is reported by its contract."""
     content = path.read_bytes() if path.is_file() else b""
-    packed_at = unzip_master(content, layout, source=str(path)).packed_at if content else None
     return {
         "file": path.name,
         "market": layout.market.value,
         "bytes": len(content),
-        "packed_at": packed_at.isoformat() if packed_at else "unknown",
+        "packed_at": _packed_at(content, layout, path),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
+
+
+def _packed_at(content: bytes, layout: MasterLayout, path: Path) -> str:
+    try:
+        packed_at = unzip_master(content, layout, source=str(path)).packed_at
+    except MasterFileError:
+        # The symbols of the day are settled: a copy that is damaged by now must not keep the day from them.
+        return "unreadable"
+    return packed_at.isoformat() if packed_at else "unknown"
 
 
 def _symbols_metadata(symbols: Symbols, paths: Paths, day: date) -> dict[str, dg.MetadataValue]:
@@ -203,7 +215,10 @@ def _symbols_metadata(symbols: Symbols, paths: Paths, day: date) -> dict[str, dg
     return {
         ROW_COUNT: dg.MetadataValue.int(len(symbols.instruments)),
         "source": dg.MetadataValue.text(symbols.source),
-        "degraded": dg.MetadataValue.bool(symbols.stages[0].outcome is not Outcome.USED),
+        "as_of": dg.MetadataValue.text(symbols.as_of.isoformat()),
+        "degraded": dg.MetadataValue.bool(
+            symbols.source != KisMasterStage.name or symbols.as_of != symbols.day
+        ),
         "replaces": dg.MetadataValue.text(symbols.replaces or "nothing"),
         "stages": dg.MetadataValue.table(stages),
         "sample": sample_records([asdict(one) for one in symbols.instruments[:SAMPLE_ROWS]]),

@@ -29,6 +29,7 @@ CALENDAR_CONTRACTS = (
         "Records came on trading days only: what comes on another day is kept in the journal, but no day of "
         "the lake is made of it. A warning that names the days and their counts.",
         _no_stray_days,
+        of_the_day=False,
     ),
     Contract(
         "calendar_reaches_ahead",
@@ -36,5 +37,6 @@ CALENDAR_CONTRACTS = (
         f"The exchange's closures are known for more than {rules.EARLY_WARNING.days} days: on a day beyond "
         f"the calendar nothing runs. An error in its last {rules.LAST_WARNING.days} days.",
         _reaches_ahead,
+        of_the_day=False,
     ),
 )

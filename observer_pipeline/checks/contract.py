@@ -36,6 +36,8 @@ class Contract:
         judge: Evaluates it for a trading day; pure but for reading its evidence.
         blocking: Whether a breach keeps downstream assets of the same run from being computed.
         after: Assets that the evaluation reads beside its own.
+        of_the_day: Whether it judges the trading day; else it judges the present, and a problem that a later
+            evaluation no longer sees is over, of whatever day that one is.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Contract:
     judge: Callable[["DayEvidence"], Verdict]
     blocking: bool = False
     after: tuple[dg.AssetKey, ...] = ()
+    of_the_day: bool = True
 
     @property
     def spec(self) -> dg.AssetCheckSpec:
@@ -82,8 +85,9 @@ def contract_checks(name: str, contracts: Sequence[Contract]) -> dg.AssetChecksD
 
 def evaluated(contract: Contract, evidence: "DayEvidence") -> dg.AssetCheckResult:
     """Evaluates a contract; an error while doing so is a failed evaluation."""
+    day = evidence.day if contract.of_the_day else None
     try:
-        return result_of(contract.judge(evidence), contract.spec.key, evidence.day)
+        return result_of(contract.judge(evidence), contract.spec.key, day)
     except Exception as error:  # noqa: BLE001 - see the invariant of this module
         return failed_by(
             contract.spec.key,
@@ -92,12 +96,12 @@ def evaluated(contract: Contract, evidence: "DayEvidence") -> dg.AssetCheckResul
             reason="The contract could not be evaluated.",
             bound=contract.promise,
             observed=f"not evaluated: {cause_of(error).value}",
-            more={"trading_day": key_of(evidence.day)},
+            more=_judged(day),
         )
 
 
-def result_of(verdict: Verdict, key: dg.AssetCheckKey, day: date) -> dg.AssetCheckResult:
-    """Returns what Dagster shows of a verdict."""
+def result_of(verdict: Verdict, key: dg.AssetCheckKey, day: date | None) -> dg.AssetCheckResult:
+    """Returns what Dagster shows of a verdict on a trading day; None where it is on the present."""
     return check_result(
         key,
         passed=verdict.passed,
@@ -106,8 +110,12 @@ def result_of(verdict: Verdict, key: dg.AssetCheckKey, day: date) -> dg.AssetChe
         bound=verdict.bound,
         observed=verdict.observed,
         offenders=verdict.offenders,
-        more={"trading_day": key_of(day), **({"cause": Cause.EXTERNAL.value} if verdict.external else {})},
+        more={**_judged(day), **({"cause": Cause.EXTERNAL.value} if verdict.external else {})},
     )
+
+
+def _judged(day: date | None) -> dict[str, str]:
+    return {} if day is None else {"trading_day": key_of(day)}
 
 
 def _trading_day(context: dg.AssetCheckExecutionContext, deployment: Deployment) -> date:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI
+from observer_core.brokers.kis.master_layouts import KOSDAQ, KOSPI, MasterLayout
+from observer_core.brokers.kis.masters import unzip_master
+from observer_core.errors import MasterFileError
 from observer_core.reference.symbols import Outcome
 from observer_pipeline import keys
 from observer_pipeline.checks.contract import Contract
@@ -19,11 +22,18 @@ _PREFERRED_SOURCE = "kis-master"
 
 def _master_files(evidence: DayEvidence) -> Verdict:
     folder = evidence.paths.master_files(evidence.day)
-    sizes = {}
-    for layout in (KOSPI, KOSDAQ):
-        path = folder / layout.zip_name
-        sizes[layout.zip_name] = path.stat().st_size if path.is_file() else 0
-    return rules.files_kept(sizes)
+    return rules.files_kept({one.zip_name: _fault(folder / one.zip_name, one) for one in (KOSPI, KOSDAQ)})
+
+
+def _fault(path: Path, layout: MasterLayout) -> str:
+    """Returns what is wrong with a kept master file; empty where it can be read."""
+    if not path.is_file() or not path.stat().st_size:
+        return "missing or empty"
+    try:
+        unzip_master(path.read_bytes(), layout, source=path.name)
+    except MasterFileError as error:
+        return error.message
+    return ""
 
 
 def _symbols_count(evidence: DayEvidence) -> Verdict:
@@ -34,12 +44,16 @@ def _symbols_count(evidence: DayEvidence) -> Verdict:
 
 
 def _symbols_source(evidence: DayEvidence) -> Verdict:
+    symbols = evidence.symbols
+    stale = symbols.source if symbols.as_of != symbols.day else ""
     failed = {
         stage.name: stage.reason
-        for stage in evidence.symbols.stages
-        if stage.outcome in (Outcome.FAILED, Outcome.SKIPPED)
+        for stage in symbols.stages
+        if stage.outcome in (Outcome.FAILED, Outcome.SKIPPED) or stage.name == stale
     }
-    return rules.preferred_source(evidence.symbols.source, preferred=_PREFERRED_SOURCE, failed_stages=failed)
+    return rules.preferred_source(
+        symbols.source, symbols.as_of, preferred=_PREFERRED_SOURCE, day=evidence.day, failed_stages=failed
+    )
 
 
 def _universe_count(evidence: DayEvidence) -> Verdict:
@@ -74,8 +88,8 @@ MASTER_CONTRACTS = (
     Contract(
         "both_markets_kept",
         keys.INSTRUMENT_MASTER,
-        "The raw master files of both markets are kept, none of them empty: the day can be made again from "
-        "them.",
+        "The raw master files of both markets are kept, none of them empty or damaged: the day can be made "
+        "again from them.",
         _master_files,
     ),
 )
@@ -93,7 +107,8 @@ SYMBOLS_CONTRACTS = (
     Contract(
         "from_master_files",
         keys.SYMBOLS,
-        "The broker's master files have won. Another source is a degraded state, shown as a warning with the "
+        "The broker's master files have won, and they are the day's. Another source, or files that the "
+        "broker packed for another session, are a degraded state, shown as a warning with both dates and the "
         "reason of each stage that failed.",
         _symbols_source,
     ),

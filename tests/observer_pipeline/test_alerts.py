@@ -1,6 +1,7 @@
 """Failed checks and runs reach a real webhook once each way, from a real instance."""
 
 import json
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -8,10 +9,8 @@ import dagster as dg
 import pytest
 
 from observer_core.errors import BrokerCredentialError, NetworkError
-from observer_pipeline.alert_sensor import alerts
 from observer_pipeline.alerting import Finding, Level, Problem, message_of, news_of, without_forgotten
 from observer_pipeline.failures import failure_of
-from observer_pipeline.resources import Deployment
 
 SECRET_PATH = "/services/T0/B0/very-secret-part"
 
@@ -58,6 +57,7 @@ class World:
     def __init__(self, deployment):
         self.deployment = deployment
         self.severity, self.run_fails, self.failure = None, False, None
+        self.judged = {"trading_day": "2026-09-15"}
         self.cursor = ""
 
         @dg.asset(key=["warehouse", "bars"])
@@ -73,12 +73,7 @@ class World:
                 passed=self.severity is None,
                 severity=self.severity or dg.AssetCheckSeverity.ERROR,
                 description="2 rows of 3",
-                metadata={
-                    "bound": 3,
-                    "observed": 2,
-                    "cause": "external: broker",
-                    "trading_day": "2026-09-15",
-                },
+                metadata={"bound": 3, "observed": 2, "cause": "external: broker", **self.judged},
             )
 
         job = dg.define_asset_job("the_job", [bars])
@@ -89,10 +84,20 @@ class World:
         job.execute_in_process(instance=self.deployment.instance, raise_on_error=False)
 
     def tick(self) -> str:
-        context = dg.build_sensor_context(instance=self.deployment.instance, cursor=self.cursor)
-        result = alerts(context, Deployment(time_source="real"))
-        self.cursor = context.cursor
-        return result.skip_message
+        """Evaluates the sensor of the real definitions with the resources that Dagster makes for it."""
+        repository = self.deployment.defs.get_repository_def()
+        sensor = repository.get_sensor_def("alerts")
+        needed = {
+            key: one
+            for key, one in repository.get_top_level_resources().items()
+            if key in sensor.required_resource_keys
+        }
+        with dg.build_sensor_context(
+            instance=self.deployment.instance, cursor=self.cursor, sensor_name="alerts", resources=needed
+        ) as context:
+            ticked = sensor.evaluate_tick(context)
+        self.cursor = ticked.cursor
+        return ticked.skip_message
 
 
 @pytest.fixture
@@ -191,6 +196,104 @@ def test_a_problem_that_came_and_went_meanwhile_is_no_news(world, receiver):
         world.run()
     world.tick()
     assert receiver.messages == []
+
+
+def test_a_run_that_failed_and_succeeded_within_one_look_is_no_news(world, receiver):
+    """Nor is it where the webhook was away in between: nobody would take it back."""
+    world.tick()
+    world.run_fails = True
+    world.run()
+    receiver.status = 500
+    with pytest.raises(NetworkError):
+        world.tick()
+    receiver.status = 200
+    world.run_fails = False
+    world.run()
+    assert world.tick() == "0 problems told, 0 resolved; 0 hold on."
+    assert receiver.messages == []
+
+
+def test_a_success_before_a_failure_takes_nothing_back(world, receiver):
+    world.tick()
+    for fails in (True, False, True):
+        world.run_fails = fails
+        world.run()
+    assert world.tick() == "1 problems told, 0 resolved; 1 hold on."
+
+
+def test_what_belongs_to_no_day_is_one_problem_until_it_is_green(world, receiver):
+    """The calendar ends in two months: told on the first day, and not each day anew."""
+    world.tick()
+    world.judged = {}
+    world.severity = dg.AssetCheckSeverity.WARN
+    for _ in range(3):
+        world.run()
+        world.tick()
+    world.severity = None
+    world.run()
+    world.tick()
+    titles = [one["title"] for message in receiver.messages for one in message["attachments"]]
+    assert titles == ["WARNING: warehouse/bars: adds_up", "RESOLVED: warehouse/bars: adds_up"]
+
+
+def test_a_missing_mount_is_told_with_its_variable_and_remedy(world, receiver, mounts):
+    """The run ends before its first step, and the sensor runs where the mount is missing, too."""
+    world.tick()
+    shutil.rmtree(mounts.folder / "universe")
+    assert not mounts.run("compact_hours").success
+    world.tick()
+    [message] = receiver.messages
+    [told] = message["attachments"]
+    assert told["title"] == "ERROR: run of compact_hours 2026-09-15"
+    assert told["text"].startswith("MissingMountError: OBSERVER_SNAPSHOT_DIR names ")
+    assert "Mount a volume there, or set OBSERVER_SNAPSHOT_DIR" in told["text"]
+    assert told["fields"] == [{"title": "Cause", "value": "configuration", "short": True}]
+
+
+def test_a_bug_in_a_step_is_told_in_its_own_words(world, receiver):
+    world.tick()
+    world.run_fails = True
+    world.run()
+    world.tick()
+    [told] = receiver.messages[0]["attachments"]
+    assert told["text"].startswith("warehouse__bars: RuntimeError: no luck")
+    assert told["fields"] == []
+
+
+@pytest.mark.parametrize(
+    "cursor", ["garbage", "[]", "7", '{"after":{}}', '{"after":{},"problems":{"run x ":{"level":2}}}']
+)
+def test_a_cursor_of_another_making_is_told_once_and_begun_anew(world, receiver, cursor):
+    world.severity = dg.AssetCheckSeverity.ERROR
+    world.run()
+    world.cursor = cursor
+    receiver.status = 500
+    with pytest.raises(NetworkError):
+        world.tick()
+    receiver.status = 200
+    assert "begin anew with what happens from now on" in world.tick()
+    world.tick()
+    world.run()
+    world.tick()
+    titles = [one["title"] for message in receiver.messages for one in message["attachments"]]
+    assert titles == [
+        "WARNING: the cursor of the sensor alerts cannot be read",
+        "ERROR: warehouse/bars: adds_up 2026-09-15",
+    ]
+
+
+def test_a_cursor_of_a_release_that_read_other_events_is_gone_on_with(world, receiver):
+    """What that release read goes on where it was; what it did not read begins now."""
+    world.tick()
+    kept = json.loads(world.cursor)
+    del kept["after"]["PIPELINE_FAILURE"]
+    world.cursor = json.dumps({**kept, "after": {**kept["after"], "SOMETHING_ELSE": 3}})
+    world.severity = dg.AssetCheckSeverity.ERROR
+    world.run()
+    assert world.tick() == "1 problems told, 0 resolved; 1 hold on."
+    world.run_fails = True
+    world.run()
+    assert world.tick() == "1 problems told, 0 resolved; 2 hold on."
 
 
 def test_without_a_webhook_it_says_so(world, mounts):

@@ -85,7 +85,15 @@ def test_every_contract_explains_itself_when_nothing_is_there(mounts):
     mounts.set_clock(mounts.at(20, 10))
     evidence = DayEvidence(Deployment(time_source=mounts.environment["OBSERVER_CLOCK"]), DAY)
     for contract in CONTRACTS:
-        require_complete(evaluated(contract, evidence))
+        evaluation = evaluated(contract, evidence)
+        require_complete(evaluation)
+        assert ("trading_day" in evaluation.metadata) is contract.of_the_day
+
+
+def test_only_the_calendar_is_judged_as_of_the_present():
+    """An alert about a day is over when that day is green; one about the present, when it is."""
+    present = {contract.name for contract in CONTRACTS if not contract.of_the_day}
+    assert present == {"received_on_trading_days", "calendar_reaches_ahead"}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +110,7 @@ def test_every_contract_explains_that_it_could_not_be_evaluated(error, severity,
     for contract in CONTRACTS:
         result = evaluated(contract, Nothing())
         require_complete(result)
+        assert ("trading_day" in result.metadata) is contract.of_the_day
         assert (result.passed, result.severity.value) == (False, severity)
         assert shown_of(result)["bound"] == contract.promise
         assert shown_of(result)["observed"] == f"not evaluated: {cause}"

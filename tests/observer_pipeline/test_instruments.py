@@ -1,5 +1,6 @@
 """The dated instruments and their corporate actions, through the jobs, from files of the simulated broker."""
 
+import json
 import shutil
 import zipfile
 from datetime import date
@@ -41,6 +42,11 @@ def change_master(folder, symbol: str, **fields: tuple[slice, str]) -> None:
         archive.writestr("kospi_code.mst", b"\n".join(lines))
 
 
+def tell_of(symbols, day, target):
+    """Writes a file of symbols that speak of a day."""
+    target.write_text(json.dumps(json.loads(symbols.read_text()) | {"as_of": day.isoformat()}))
+
+
 def test_instruments_of_the_day_stand_in_the_lake(refreshed):
     """Each symbol once, with what only the master files tell, and a rerun gives the same bytes."""
     made = build(refreshed, refreshed.day, keys.INSTRUMENTS)
@@ -65,10 +71,20 @@ def test_symbols_of_another_source_have_no_master_columns(refreshed):
     assert rows["face_value"].null_count() == rows["ex_rights"].null_count() == rows.height
 
 
+def test_master_files_of_an_earlier_day_give_this_one_no_flags(refreshed):
+    """Yesterday's ex-rights flags would become today's corporate actions."""
+    symbols = refreshed.paths.symbols(refreshed.day)
+    tell_of(symbols, BEFORE, symbols)
+    assert build(refreshed, refreshed.day, keys.INSTRUMENTS).success
+    rows = scan(refreshed.paths, Table.INSTRUMENTS, refreshed.day).collect()
+    assert rows.height > 1000
+    assert rows["ex_rights"].null_count() == rows.height
+
+
 def test_a_split_is_found_by_its_flags_and_a_strange_base_price_by_the_sweep(refreshed):
     """A flag explains a base price; where nothing does, the check warns and names the symbol."""
     shutil.copytree(refreshed.paths.master_files(refreshed.day), refreshed.paths.master_files(BEFORE))
-    shutil.copy(refreshed.paths.symbols(refreshed.day), refreshed.paths.symbols(BEFORE))
+    tell_of(refreshed.paths.symbols(refreshed.day), BEFORE, refreshed.paths.symbols(BEFORE))
     assert build(refreshed, BEFORE, keys.INSTRUMENTS).success
     listed = scan(refreshed.paths, Table.INSTRUMENTS, BEFORE).filter(pl.col("market") == "KOSPI").collect()
     journalist = refreshed.journalist()

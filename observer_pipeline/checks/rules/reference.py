@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
+from observer_core.reference.choosing import MAXIMUM_COUNT, MINIMUM_COUNT
 from observer_pipeline.checks.verdict import Scalar, Severity, Verdict
 
 # The predecessor ran whole days with 0 to 30 symbols and nobody saw it (incident I-09). Both markets
 # list about 2,700 shares; the default filter keeps about 1,600 of them.
-FEWEST_SYMBOLS = 1_000
-MOST_SYMBOLS = 6_000
+FEWEST_SYMBOLS = MINIMUM_COUNT
+MOST_SYMBOLS = MAXIMUM_COUNT
 FEWEST_IN_UNIVERSE = 300
 MOST_IN_UNIVERSE = 3_000
 LARGEST_CHANGE = 0.20
@@ -69,17 +70,35 @@ def change_plausible(count: int, previous: int | None, *, largest: float, what: 
     )
 
 
-def preferred_source(source: str, *, preferred: str, failed_stages: Mapping[str, str]) -> Verdict:
-    """Judges that the first stage of the fallback order has won; another one is a degraded state."""
+def preferred_source(
+    source: str, as_of: date, *, preferred: str, day: date, failed_stages: Mapping[str, str]
+) -> Verdict:
+    """Judges that the first stage of the fallback order has won with a list of the day itself.
+
+    Args:
+        source: The stage that won.
+        as_of: The day that its list is of.
+        preferred: The first stage.
+        day: The trading day.
+        failed_stages: Stage -> why it gave no list of the day.
+    """
+    preferred_won, of_the_day = source == preferred, as_of == day
+    if not preferred_won:
+        reason = f"The symbols come from {source} of {as_of}, because {preferred} gave none: see its reason."
+    elif not of_the_day:
+        reason = (
+            f"The broker's master files were those of {as_of} and not of {day}, and nothing fresher was had: "
+            "prices, halts and listings are of that day."
+        )
+    else:
+        reason = "The symbols come from the broker's master files."
     return Verdict(
-        passed=source == preferred,
+        passed=preferred_won and of_the_day,
         severity=Severity.WARN,
-        bound=preferred,
-        observed=source,
+        bound=f"{preferred} of {day}",
+        observed=f"{source} of {as_of}",
         offenders=[{"stage": stage, "reason": reason} for stage, reason in failed_stages.items()],
-        reason="The symbols come from the broker's master files."
-        if source == preferred
-        else f"The symbols come from {source}, because {preferred} gave none: see its reason.",
+        reason=reason,
     )
 
 
@@ -94,20 +113,23 @@ def dated_for(day: date, found: date, *, severity: Severity) -> Verdict:
     )
 
 
-def files_kept(sizes: Mapping[str, int]) -> Verdict:
-    """Judges that every file is there and none is empty.
+def files_kept(faults: Mapping[str, str]) -> Verdict:
+    """Judges that every file is there and can be read.
 
     Args:
-        sizes: File -> bytes; 0 where it is missing.
+        faults: File -> what is wrong with it; empty where it is as it should be.
     """
-    missing = [name for name, size in sizes.items() if size == 0]
+    wrong = {name: fault for name, fault in faults.items() if fault}
     return Verdict(
-        passed=not missing,
+        passed=not wrong,
         severity=Severity.ERROR,
-        bound=len(sizes),
-        observed=len(sizes) - len(missing),
-        offenders=[{"file": name} for name in missing],
-        reason=f"Missing or empty: {', '.join(missing)}." if missing else "All files are kept.",
+        bound=len(faults),
+        observed=len(faults) - len(wrong),
+        offenders=[{"file": name, "fault": fault} for name, fault in wrong.items()],
+        reason=f"Missing, empty or damaged: {', '.join(wrong)}. Bring the file back from the backup; symbols "
+        "and universe of the day stay as they are."
+        if wrong
+        else "All files are kept.",
     )
 
 
