@@ -18,7 +18,7 @@ from observer_core.journal.content import compressed_path
 from observer_core.journal.segment import (
     FINAL_SUFFIX,
     MANIFEST_SUFFIX,
-    TORN_SUFFIX,
+    TORN_SUFFIXES,
     Manifest,
 )
 from observer_core.settings.paths import Paths, Track
@@ -78,7 +78,7 @@ def _take_journal_day(paths: Paths, folder: Path, found: list[Candidate], faults
             continue
         if path.name.endswith(MANIFEST_SUFFIX):
             _take_segment(paths, path, found, faults)
-        elif path.name.endswith(TORN_SUFFIX):
+        elif path.name.endswith(TORN_SUFFIXES):
             torn = _candidate(paths, Root.DATA, Kind.JOURNAL, path, day=day)
             if torn is not None:
                 found.append(torn)

@@ -24,6 +24,8 @@ OPEN_SUFFIX = ".jsonl.open"
 FINAL_SUFFIX = ".jsonl"
 COMPRESSED_SUFFIX = ".jsonl.zst"
 TORN_SUFFIX = ".jsonl.torn"
+# Of lines, and of a compressed file that could not be read to its end.
+TORN_SUFFIXES = (TORN_SUFFIX, f"{COMPRESSED_SUFFIX}.torn")
 MANIFEST_SUFFIX = ".manifest.json"
 
 _STEM = re.compile(r"(?P<shard>[^_]+)_(?P<hour>\d{2})_(?P<sequence>\d{6,})")

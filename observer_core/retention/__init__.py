@@ -9,6 +9,7 @@ it is reported, with what stays and why, and nothing goes unverified because of 
     holdings       a holding, the policy, and the decision; pure
     verification   is a day's close true? reads every byte of the day's files
     departures     has it left the node?
+    belongings     is it all the project's own?
     facts          looks at the node, the target and PostgreSQL
     applying       carries the decisions out, each of them safe to interrupt
 """

@@ -2,13 +2,15 @@
 
 Invariant: what goes is looked at once more under the lock of its day, in the moment before it goes; a day
 disappears at once for every reader (one rename), and what an interrupted run has left is removed by the next.
-A failure about one holding leaves the others to go.
+What is no plain folder of ours is never renamed. A failure about one holding, or about what was left, is told
+and leaves the others to go.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,6 +22,7 @@ from observer_core.files import sync_folder
 from observer_core.journal.departed import keep_manifests
 from observer_core.journal.reader import sealed_segments
 from observer_core.lake.storage import exclusive
+from observer_core.retention.belongings import not_plain
 from observer_core.retention.facts import (
     EXPIRING,
     LAKE_TABLES,
@@ -64,9 +67,10 @@ def apply(node: Node) -> Applied:
     Args:
         node: What to look at.
     """
-    _remove_leftovers(node.paths)
+    problems = list(_remove_leftovers(node.paths))
     plan, unseen = look(node)
-    gone, problems = [], list(unseen)
+    gone = []
+    problems += unseen
     for decision in plan.going:
         holding = decision.holding
         try:
@@ -128,19 +132,66 @@ def _require_none(obstacles: tuple[str, ...]) -> None:
 
 
 def _remove_at_once(folder: Path) -> None:
-    """Removes a folder so that no reader sees a part of it."""
+    """Removes a folder so that no reader sees a part of it.
+
+    Raises:
+        StorageError: It is no plain folder, or cannot be removed. One that is whole is shown again.
+    """
+    if problem := not_plain(folder):
+        raise StorageError(f"{problem}.")
     if not folder.is_dir():
         return
-    hidden = folder.with_name(f".{folder.name}{_GOING}")
+    hidden, names = folder.with_name(f".{folder.name}{_GOING}"), _names(folder)
     os.replace(folder, hidden)
     sync_folder(folder.parent)
-    shutil.rmtree(hidden)
+    try:
+        shutil.rmtree(hidden)
+    except OSError as error:
+        if _names(hidden) == names:
+            os.replace(hidden, folder)
+        raise _stuck(hidden, error) from error
 
 
-def _remove_leftovers(paths: Paths) -> None:
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _stuck(hidden: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{hidden} cannot be removed: {error}.",
+        remedy="Give the run's user the right to, or remove it: nothing reads what retention has hidden, and "
+        "the next run tries again.",
+    )
+
+
+def _remove_leftovers(paths: Paths) -> Iterator[str]:
+    """Removes what an interrupted run has hidden; yields what cannot be."""
     roots = [*(paths.journal(track) for track in Track), paths.quarantine]
     roots += [paths.lake_table(table) for table in LAKE_TABLES]
     for root in roots:
         for path in root.glob(f".*{_GOING}"):
-            if day_in(path.name.removeprefix(".").removesuffix(_GOING)) is not None:
-                shutil.rmtree(path)
+            name = path.name.removeprefix(".").removesuffix(_GOING)
+            if day_in(name) is None:
+                continue
+            try:
+                _remove_leftover(path, path.with_name(name))
+            except StorageError as error:
+                _log.error("retention.leftover", path=str(path), error=str(error))
+                yield str(error)
+
+
+def _remove_leftover(hidden: Path, shown: Path) -> None:
+    try:
+        if not hidden.is_symlink():
+            shutil.rmtree(hidden)
+        elif os.path.lexists(shown):
+            raise StorageError(
+                f"{hidden} is a symbolic link, and {shown.name} is there as well.",
+                remedy="See what it leads to, and remove the link.",
+            )
+        else:
+            # An older version hid the link, while the day behind it is whole.
+            os.replace(hidden, shown)
+            sync_folder(shown.parent)
+    except OSError as error:
+        raise _stuck(hidden, error) from error

@@ -22,6 +22,7 @@ from observer_core.lake import readers
 from observer_core.lake.receipts import is_closed
 from observer_core.lake.schemas import JOURNAL_TABLES, Table
 from observer_core.market.calendar import MarketCalendar
+from observer_core.retention.belongings import journal_strangers, lake_strangers, torn_files
 from observer_core.retention.departures import Departures
 from observer_core.retention.holdings import (
     Holding,
@@ -35,7 +36,7 @@ from observer_core.retention.holdings import (
 from observer_core.retention.verification import doubts_about
 from observer_core.settings import RetentionSettings
 from observer_core.settings.paths import Paths, Track
-from observer_core.warehouse.expiry import HeldDay, held_days
+from observer_core.warehouse.expiry import HeldDay, held_days, other_partitions
 from observer_core.warehouse.tables import WarehouseTable
 
 LAKE_TABLES = (*JOURNAL_TABLES, Table.BARS_1M)
@@ -78,10 +79,12 @@ def look(node: Node) -> tuple[Plan, tuple[str, ...]]:
 
 
 def journal_days(paths: Paths) -> list[date]:
-    """Returns the days of which the journal has a folder, of either track."""
+    """Returns the days of which the journal has a folder, or a link to one, of either track."""
     roots = (paths.journal(track) for track in Track)
-    names = (path.name for root in roots if root.is_dir() for path in root.iterdir() if path.is_dir())
-    return sorted({day for name in names if (day := day_in(name)) is not None})
+    found = (path for root in roots if root.is_dir() for path in root.iterdir())
+    names = {path.name for path in found if path.is_dir() or path.is_symlink()}
+    # Exactly: a copy that somebody made of a day's folder is not the day.
+    return sorted(day for name in names if (day := day_in(name)) is not None and name == f"{day:%Y%m%d}")
 
 
 def journal_obstacles(node: Node, day: date) -> tuple[str, ...]:
@@ -89,11 +92,20 @@ def journal_obstacles(node: Node, day: date) -> tuple[str, ...]:
     newest = journal_days(node.paths)[-1:] == [day]
     return (
         *(("it is the newest day: the collector continues its accounts from it",) if newest else ()),
+        *journal_strangers(node.paths, day),
+        *_torn_alone(node, day),
         *doubts_about(node.paths, day),
         *node.departures.obstacles(
             lambda one: one.day == day and one.kind in (Kind.JOURNAL, Kind.QUARANTINE, Kind.LAKE)
         ),
     )
+
+
+def _torn_alone(node: Node, day: date) -> Iterator[str]:
+    """Yields the torn files of a day that are nowhere else: no table has what is in them."""
+    if node.departures.target is None:
+        for path in torn_files(node.paths, day):
+            yield f"{path.name} is kept for people, and no backup target has it: look at it, then remove it"
 
 
 def lake_obstacles(node: Node, day: date) -> tuple[str, ...]:
@@ -102,6 +114,7 @@ def lake_obstacles(node: Node, day: date) -> tuple[str, ...]:
         return ("no backup target is configured: this is the only copy",)
     return (
         *(("the journal of the day is still here",) if day in journal_days(node.paths) else ()),
+        *lake_strangers(node.paths, day, LAKE_TABLES),
         *node.departures.obstacles(lambda one: one.day == day and one.kind in (Kind.LAKE, Kind.QUARANTINE)),
     )
 
@@ -154,6 +167,9 @@ def _warehouse(node: Node) -> Iterator[Holding]:
             due = due_after_sessions(held.day, sessions[subject], calendar)
             obstacles = tuple(warehouse_obstacles(node, table, held)) if due <= node.today else ()
             yield Holding(subject, held.day.isoformat(), held.bytes, due, obstacles)
+        for other in other_partitions(node.engine, table):
+            reason = f"no load has made {other.schema}.{other.name}, {other.bounds}: it is left alone"
+            yield Holding(subject, other.name, other.bytes, node.today, (reason,))
 
 
 def warehouse_obstacles(node: Node, table: WarehouseTable, held: HeldDay) -> Iterator[str]:
@@ -173,6 +189,8 @@ def warehouse_obstacles(node: Node, table: WarehouseTable, held: HeldDay) -> Ite
     expected = sum(rows for _, rows in lake.values())
     if expected != held.rows:
         yield f"it has {held.rows} rows, and the lake {expected}"
+    if held.changed:
+        yield f"{held.changed} of its rows were changed after their load; `close_day` loads them anew"
 
 
 def _logs(node: Node) -> Iterator[Holding]:

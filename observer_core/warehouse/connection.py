@@ -1,7 +1,7 @@
 """The connection to PostgreSQL.
 
-Invariant: a server that does not answer is a `DatabaseUnavailableError` that names host and port; the
-password appears in no error, address or representation.
+Invariant: a server that does not answer is a `DatabaseUnavailableError` that names host and port, a missing
+right or table a `ConfigurationError`; the password appears in no error, address or representation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from observer_core.errors import DatabaseUnavailableError
 from observer_core.settings import DatabaseSettings
+from observer_core.warehouse.refusals import typed_refusal
 
 _CONNECT_SECONDS = 5
 
@@ -54,6 +55,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     Raises:
         DatabaseUnavailableError: The server does not answer, or went away in between.
+        ConfigurationError: The role lacks a right, or somebody removed a table or a column by hand.
     """
     try:
         with engine.begin() as connection:
@@ -63,10 +65,16 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise _unavailable(engine, error) from None
+        if refusal := typed_refusal(engine, error.orig):
+            raise refusal from error
         raise
+    # COPY goes past SQLAlchemy.
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        # COPY goes past SQLAlchemy.
         raise _unavailable(engine, error) from None
+    except psycopg2.Error as error:
+        if refusal := typed_refusal(engine, error):
+            raise refusal from error
+        raise
 
 
 def _unavailable(engine: Engine, error: DBAPIError | psycopg2.Error) -> DatabaseUnavailableError:

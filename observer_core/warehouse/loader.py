@@ -1,9 +1,9 @@
 """Loading a day of a table.
 
-Invariant: one transaction replaces the rows of the sources that are new, changed or no longer there in full,
-and their entries in the ledger; before it commits, the rows that it found of the day and those that
-PostgreSQL says it wrote must together be as many as the sources say. So the warehouse holds a segment's rows
-once, or not at all, whatever was killed when, and what somebody removed comes back.
+Invariant: one transaction replaces the rows of the sources that are new, changed or no longer there in full
+as they were loaded, and their entries in the ledger; before it commits, the rows that it found of the day and
+those that PostgreSQL says it wrote must together be as many as the sources say. So the warehouse holds a
+segment's rows once, or not at all, whatever was killed when, and what somebody removed or changed comes back.
 
 A source is a journal segment, whose rows are replaced without touching those of others; of the tables
 whose rows belong to no single segment (bars, universe) it is the whole file of the day. Memory holds
@@ -13,7 +13,7 @@ some ten thousand rows, whatever the day's size.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -34,6 +34,7 @@ from observer_core.warehouse.ledger import Source, forget, read_ledger, write_le
 from observer_core.warehouse.migrate import require_current
 from observer_core.warehouse.partitions import ensure_partitions
 from observer_core.warehouse.tables import SCHEMA, WAREHOUSE_TABLES, WarehouseTable, relation
+from observer_core.warehouse.written import held_of
 
 # Of rows that no load wrote, so many sources are named.
 _MOST_SHOWN = 3
@@ -51,6 +52,7 @@ class LoadResult:
         rows: Rows that the table now has of the day.
         lost: Names of the sources that had been loaded and were not there in full any more; all of their
             rows that the lake has are among those written.
+        changed: Names of the sources of which somebody had changed rows; the same holds for them.
     """
 
     table: WarehouseTable
@@ -59,12 +61,14 @@ class LoadResult:
     rows_loaded: int
     rows: int
     lost: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -> LoadResult:
     """Loads what the lake has of a day and the warehouse has not.
 
-    The day's rows are counted by source before, so that a dropped partition or removed rows are noticed.
+    The day's rows are counted by source before, so that a dropped partition and removed or changed rows are
+    noticed.
     A day that the lake has nothing of is left as it is: retention may have taken its files.
 
     Args:
@@ -85,7 +89,7 @@ def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -
         require_current(connection)
         # One load of a day at a time: two would both find the segment missing.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"{table}/{day}"))))
-        held = _rows_by_source(connection, table, day, sources)
+        held = held_of(connection, table, day, _whole(sources))
         difference = compare(sources, read_ledger(connection, table, day), held)
         _require_own(table, day, difference)
         removed = written = 0
@@ -96,10 +100,10 @@ def load_table(engine: Engine, paths: Paths, table: WarehouseTable, day: date) -
             written = copy_rows(connection, table, day, _rows(paths, table, day, names))
             forget(connection, table, day, difference.replaced)
             write_ledger(connection, table, day, difference.missing)
-        rows = sum(held.values()) - removed + written
+        rows = sum(held.rows.values()) - removed + written
         _require_all(table, day, sources, rows)
     loaded = tuple(source.name for source in difference.missing)
-    return LoadResult(table, day, loaded, written, rows, difference.lost)
+    return LoadResult(table, day, loaded, written, rows, difference.lost, difference.changed)
 
 
 def pending_loads(
@@ -133,7 +137,7 @@ def pending_loads(
                 sources = _sources(paths, table, day)
                 if not sources:
                     continue
-                held = _rows_by_source(connection, table, day, sources)
+                held = held_of(connection, table, day, _whole(sources))
                 if compare(sources, read_ledger(connection, table, day), held).exists:
                     found.append((table, day))
     return found
@@ -167,17 +171,10 @@ def _file_source(path: Path, name: str, rows: int) -> Source:
     return Source(str(name), hashlib.sha256(path.read_bytes()).hexdigest(), rows)
 
 
-def _rows_by_source(
-    connection: Connection, table: WarehouseTable, day: date, sources: Sequence[Source]
-) -> Mapping[str, int]:
-    """Returns how many rows of a day there are of each source."""
-    target = relation(table)
-    if table.is_whole:
-        # They have one file, or none.
-        return {sources[0].name if sources else "": _count(connection, table, day)}
-    segment = sa.func.coalesce(target.c.segment, "")
-    statement = sa.select(segment, sa.func.count()).where(target.c.trading_day == day).group_by(segment)
-    return dict(connection.execute(statement).tuples().all())
+def _whole(sources: Sequence[Source]) -> str:
+    """Returns the name of a day's one source, for a table whose rows name none."""
+    # It has one file, or none.
+    return sources[0].name if sources else ""
 
 
 def _require_own(table: WarehouseTable, day: date, difference: Difference) -> None:

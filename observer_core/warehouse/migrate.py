@@ -23,7 +23,8 @@ from observer_core.warehouse.connection import transaction
 from observer_core.warehouse.guard import is_destructive, keys_of, losses, lost_keys, retyped, shape_of
 from observer_core.warehouse.roles import grant_access
 from observer_core.warehouse.rows import account_of, lost_rows
-from observer_core.warehouse.tables import SCHEMA, VERSION_TABLE
+from observer_core.warehouse.tables import LEDGER, SCHEMA, VERSION_TABLE
+from observer_core.warehouse.written import enter_again, partition_files
 
 VERSIONS = Path(__file__).with_name("migrations")
 
@@ -46,7 +47,8 @@ def migrate(
 
     Raises:
         DatabaseUnavailableError: The server does not answer.
-        ConfigurationError: A version would remove or narrow something; nothing was changed.
+        ConfigurationError: A version would remove or narrow something, or nobody knows which were applied, or
+            the role may not change the tables; nothing was changed.
     """
     with transaction(engine) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -56,9 +58,13 @@ def migrate(
         missing = _missing(connection, versions)
         configuration = _configuration(versions)
         configuration.attributes["connection"] = connection
+        files = partition_files(connection)
         for version in missing:
             with _harmless(connection, version, allowed=version in may_destroy):
                 command.upgrade(configuration, version)
+        if missing:
+            found = partition_files(connection)
+            enter_again(connection, [name for name, file in files.items() if found.get(name, file) != file])
         grant_access(connection)
         return missing
 
@@ -117,7 +123,7 @@ def pending_steps(engine: Engine) -> list[str]:
 
     Raises:
         DatabaseUnavailableError: The server does not answer.
-        ConfigurationError: The database is newer than this program.
+        ConfigurationError: The database is newer than this program, or has tables and no version.
     """
     with transaction(engine) as connection:
         return _missing(connection, VERSIONS)
@@ -133,6 +139,8 @@ def _missing(connection: Connection, versions: Path) -> list[str]:
             remedy="Promote the image that brought that version once more (docs/operations/upgrade.md), or "
             "restore the dump that was made before it (docs/operations/restore.md).",
         )
+    if not applied and _has_tables(connection):
+        raise _forgotten(known[-1])
     return list(known[max((known.index(version) + 1 for version in applied), default=0) :])
 
 
@@ -143,6 +151,23 @@ def _applied(connection: Connection) -> set[str]:
     if connection.execute(text("SELECT to_regclass(:table)"), {"table": table}).scalar_one() is None:
         return set()
     return set(connection.execute(text(f"SELECT version_num FROM {table}")).scalars())  # noqa: S608 - our name
+
+
+def _has_tables(connection: Connection) -> bool:
+    ledger = connection.execute(text("SELECT to_regclass(:table)"), {"table": f"{SCHEMA}.{LEDGER}"})
+    return ledger.scalar_one() is not None
+
+
+def _forgotten(last: str) -> ConfigurationError:
+    table = f"{SCHEMA}.{VERSION_TABLE}"
+    make = f"CREATE TABLE IF NOT EXISTS {table} (version_num varchar(32) PRIMARY KEY)"
+    enter = f"INSERT INTO {table} VALUES ('{last}')"  # noqa: S608 - shown, never sent
+    return ConfigurationError(
+        f"The schema {SCHEMA} has its tables, and {table} names no version: somebody emptied or dropped it. "
+        "Nothing was changed.",
+        remedy="Where all versions of this program had been applied, as the owner of the tables: "
+        f"`{make}; {enter}`. Else restore the dump (docs/operations/restore.md).",
+    )
 
 
 @cache

@@ -113,9 +113,10 @@ def _with_rows(connection: Connection, names: Sequence[str]) -> frozenset[str]:
             select(literal(name)).where(select(text("1")).select_from(table(name, schema=SCHEMA)).exists())
             for name in names[start : start + _BATCH]
         ]
-        with connection.begin_nested() as look:
-            filled.update(connection.execute(union_all(*looks)).scalars())
-            look.rollback()
+        connection.execute(text("SAVEPOINT look"))
+        filled.update(connection.execute(union_all(*looks)).scalars())
+        # A savepoint that is only rolled back to stays open: rows written later would bear its number.
+        connection.execute(text("ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look"))
     return frozenset(filled)
 
 

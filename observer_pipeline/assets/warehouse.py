@@ -139,6 +139,10 @@ def _load(
                 context.log.warning(
                     f"{table}: rows of {', '.join(done.lost)} were gone, and are loaded anew."
                 )
+            if done.changed:
+                context.log.warning(
+                    f"{table}: somebody had changed rows of {', '.join(done.changed)}; they are loaded anew."
+                )
             yield dg.MaterializeResult(
                 asset_key=keys.warehouse(table),
                 metadata={
@@ -146,6 +150,7 @@ def _load(
                     "rows_loaded": dg.MetadataValue.int(done.rows_loaded),
                     "sources_loaded": dg.MetadataValue.int(len(done.loaded)),
                     "sources_lost": dg.MetadataValue.int(len(done.lost)),
+                    "sources_changed": dg.MetadataValue.int(len(done.changed)),
                     "sample": sample_records(rows),
                 },
             )

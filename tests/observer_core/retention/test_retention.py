@@ -1,16 +1,19 @@
 """Nothing goes that is not closed, verified and shipped; what may go, goes as a whole."""
 
+import json
 import os
 import shutil
 from datetime import date, timedelta
 
 import pytest
+from polars.exceptions import PanicException
 
 from observer_core.backup.folder import FolderTarget
 from observer_core.backup.shipping import ship
 from observer_core.clock import RealClock
 from observer_core.errors import DatabaseUnavailableError
 from observer_core.journal.departed import manifests_of
+from observer_core.lake import parquet
 from observer_core.lake.compaction import close_day
 from observer_core.market.calendar import MarketCalendar
 from observer_core.retention.applying import apply
@@ -77,6 +80,26 @@ def spoil_lake(paths, journal):
     path.write_bytes(content[:200] + bytes(byte ^ 0xFF for byte in content[200:260]) + content[260:])
 
 
+def flip_a_bit_of_the_lake(paths, journal):
+    path = paths.lake_day("scalp_trades", DAY)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+
+
+def spoil_receipt(paths, journal):
+    path = paths.lake_day_receipt(DAY)
+    path.write_text(path.read_text().replace('"sources": [', '"sources": [null,', 1))
+
+
+def forget_the_bytes(paths, journal):
+    """Leaves a receipt as an earlier version wrote it."""
+    path = paths.lake_day_receipt(DAY)
+    content = json.loads(path.read_text())
+    del content["files"]
+    path.write_text(json.dumps(content))
+
+
 def lose_lake(paths, journal):
     paths.lake_day("swing_snapshots", DAY).unlink()
 
@@ -108,6 +131,9 @@ def damaged_when_compacted(paths, journal):
     ("fault", "reason"),
     [
         (spoil_lake, "cannot be read"),
+        (flip_a_bit_of_the_lake, "its SHA-256 is not the one that its receipt tells"),
+        (spoil_receipt, "is no receipt of the lake"),
+        (forget_the_bytes, "no receipt tells what the bytes of scalp_trades were"),
         (lose_lake, "swing_snapshots has no file of the day"),
         (lose_quarantine, "the quarantine of 0_09_000001.jsonl has 0 lines instead of 1"),
         (reopen, "the day is not closed"),
@@ -125,6 +151,36 @@ def test_a_day_about_which_there_is_a_doubt_stays(node, closed, journal, fault, 
     assert any(reason in one for one in held.reasons), held.reasons
     assert applied.gone == ()
     assert journal_files(closed) == before
+
+
+def test_a_day_closed_by_an_earlier_version_goes_once_it_is_made_anew(node, closed, journal):
+    """As the doubt says: its receipt is removed, and the journal still has the whole day."""
+    day_file = closed.lake_day("scalp_trades", DAY)
+    before = day_file.read_bytes()
+    forget_the_bytes(closed, journal)
+    [doubt, *_] = decided(node(LATER), Subject.JOURNAL).reasons
+    assert f"remove {closed.lake_day_receipt(DAY)}" in doubt
+    closed.lake_day_receipt(DAY).unlink()
+    close_day(closed, DAY)
+    assert decided(node(LATER), Subject.JOURNAL).goes
+    assert day_file.read_bytes() == before
+
+
+def test_a_day_that_cannot_be_looked_at_keeps_no_other_day(node, closed, journal, monkeypatch):
+    """Whatever kind of failure it is: polars may panic, and a panic is no Exception."""
+
+    def panics(path, schema):
+        if "date=2026-09-22" in str(path):
+            raise PanicException("called `Option::unwrap()` on a `None` value")
+        return parquet.read_rows(path, schema)
+
+    monkeypatch.setattr("observer_core.retention.verification.read_rows", panics)
+    saturday = closed.journal(Track.SCALP, date(2026, 9, 19))
+    saturday.mkdir()
+    applied = apply(node(LATER))
+    assert [one.holding.name for one in applied.gone] == ["2026-09-19"]
+    [held] = applied.plan.held_back
+    assert "called `Option::unwrap()`" in held.reasons[0]
 
 
 @pytest.mark.parametrize(("control_only", "goes"), [(True, True), (False, False)])

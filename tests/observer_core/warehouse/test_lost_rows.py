@@ -17,6 +17,7 @@ from observer_core.settings import Paths
 from observer_core.warehouse import WarehouseTable, load_table, loader, migrate, pending_loads
 from observer_core.warehouse.comparison import compare
 from observer_core.warehouse.ledger import Source
+from observer_core.warehouse.written import Held
 
 from .conftest import DAY, WriteHour, trades
 
@@ -221,11 +222,11 @@ def test_a_repair_that_is_cut_off_changes_nothing(
 
 def test_without_a_lake_there_is_no_difference() -> None:
     """Whatever ledger and table say: nothing can be loaded."""
-    assert not compare([], {"s": Source("s", "a", 5)}, {"s": 4, "": 1}).exists
+    assert not compare([], {"s": Source("s", "a", 5)}, Held({"s": 4, "": 1}, {"s": 1})).exists
 
 
 def test_a_source_without_rows_is_loaded_once() -> None:
     """A segment whose lines were all of other tables has an entry and no rows."""
     empty = Source("s", "a", 0)
-    assert compare([empty], {}, {}).missing == (empty,)
-    assert not compare([empty], {"s": empty}, {}).exists
+    assert compare([empty], {}, Held({}, {})).missing == (empty,)
+    assert not compare([empty], {"s": empty}, Held({}, {})).exists
