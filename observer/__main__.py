@@ -40,7 +40,7 @@ _COMMANDS = {
     "contracts": _Command("verify the execution contracts of a deployment", "contracts"),
     "secrets": _Command("make the Secret of a deployment", "secrets"),
     "kis": _Command("read the broker's messages"),
-    "lake": _Command("describe the tables of the lake"),
+    "lake": _Command("describe the tables of the lake; compare its files with their receipts"),
     "sql": _Command("query the lake with SQL", "sql"),
     "warehouse": _Command("bring PostgreSQL up to date, and show who may do what", "pipeline"),
     "backup": _Command("copy the data to the backup target, and restore them", "pipeline"),

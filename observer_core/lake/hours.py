@@ -4,7 +4,7 @@ Invariant: first every file of the hour is finished in a work folder and counted
 published one by one, and the receipt last. Whoever reads in between sees a table's old rows or its
 new ones; whoever compacts after a crash finds no receipt and does the hour again.
 
-The hour of a closed day is merged into the day's files: rows of the segments that are read again are
+The hour of a closed day is merged into the day's files. Rows of the segments that are read again are
 replaced, all others are kept, also those whose segment has left the journal since.
 """
 
@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from observer_core.errors import ConservationError
+from observer_core.errors import ConservationError, StorageError
 from observer_core.journal import SealedSegment, sealed_segments
 from observer_core.lake import quarantine, receipts
 from observer_core.lake.converting import Converted, convert
-from observer_core.lake.merging import Part, merge_files
-from observer_core.lake.parquet import read_sources
-from observer_core.lake.receipts import HourReceipt
+from observer_core.lake.receipts import Book, HourReceipt
+from observer_core.lake.renewing import Fresh, Renewed, Stored, once_replaced, renew, while_replaced
 from observer_core.lake.schemas import JOURNAL_TABLES
 from observer_core.lake.storage import LakeStorage, exclusive, work_folder
 from observer_core.settings.paths import Paths, Track
@@ -32,7 +31,7 @@ class HourResult:
     """What compacting an hour did.
 
     Attributes:
-        receipt: Where each line of the hour went.
+        receipt: Where each line of the hour went, of the segments that the journal has.
         files: The table files written.
         quarantine_files: The quarantine files written.
         into_closed_day: Whether the rows were merged into day files.
@@ -82,23 +81,27 @@ def compact_hour_locked(paths: Paths, day: date, hour: int, storage: LakeStorage
     """Does the work of `compact_hour` under the day's lock."""
     segments = segments_of(paths, day, hour)
     closed = receipts.is_closed(paths, day)
+    place = paths.lake_day_receipt(day) if closed else paths.lake_hour_receipt(day, hour)
+    book = receipts.read(place)
     with work_folder(paths.lake_work(day)) as work:
         converted = convert(segments, day, work)
         receipt = HourReceipt(day, hour, converted.receipts)
         _require_conservation(receipt)
-        written = (
-            _day_files(paths, receipt, converted, work) if closed else _hour_files(paths, receipt, converted)
-        )
+        renewed = _renewed(paths, receipt, converted, book, work)
         quarantined = _write_quarantine(paths, segments, converted, storage)
-        for source, target in written:
-            storage.publish(source, target)
-    if closed:
-        _renew_day_receipt(paths, receipt, storage)
-    else:
-        _drop_stale_tables(paths, receipt, storage)
-        if segments:
-            storage.write(paths.lake_hour_receipt(day, hour), receipts.encode([receipt]))
-    return HourResult(receipt, tuple(target for _, target in written), tuple(quarantined), closed)
+        if book.hours and renewed:
+            storage.write(place, receipts.encode(book.hours.values(), while_replaced(book.files, renewed)))
+        for file in renewed:
+            if file.source is not None:
+                storage.publish(file.source, file.target)
+            else:
+                storage.remove(file.target)
+    if segments:
+        before = book.hours.get(hour)
+        hours = {**book.hours, hour: before.replaced_by(receipt) if before else receipt}
+        storage.write(place, receipts.encode(hours.values(), once_replaced(book.files, renewed)))
+    written = tuple(file.target for file in renewed if file.source is not None)
+    return HourResult(receipt, written, tuple(quarantined), closed)
 
 
 def segments_of(paths: Paths, day: date, hour: int | None = None) -> list[SealedSegment]:
@@ -108,32 +111,37 @@ def segments_of(paths: Paths, day: date, hour: int | None = None) -> list[Sealed
     return sorted(wanted, key=lambda segment: segment.manifest.segment)
 
 
-def _hour_files(paths: Paths, receipt: HourReceipt, converted: Converted) -> list[tuple[Path, Path]]:
-    """Returns the finished files of an open day's hour, and where they belong."""
-    return [
-        (file, paths.lake_hour(table, receipt.day, receipt.hour)) for table, file in converted.files.items()
-    ]
-
-
-def _day_files(
-    paths: Paths, receipt: HourReceipt, converted: Converted, work: Path
-) -> list[tuple[Path, Path]]:
-    """Merges the hour's rows into the files of a closed day; returns these, and where they belong."""
+def _renewed(
+    paths: Paths, receipt: HourReceipt, converted: Converted, book: Book, work: Path
+) -> list[Renewed]:
+    """Returns the tables' files that change, finished: the hour's, or those of a closed day."""
+    day, hour, closed = receipt.day, receipt.hour, receipts.is_closed(paths, receipt.day)
     anew = frozenset(source.segment for source in receipt.sources)
-    written = []
+    renewed = []
     for table in JOURNAL_TABLES:
-        target, fresh = paths.lake_day(table, receipt.day), converted.files.get(table)
-        stored = read_sources(target) if target.exists() else ()
-        if fresh is None and anew.isdisjoint(source.segment for source in stored):
-            continue
-        parts = [Part(fresh)] if fresh else []
-        if stored:
-            parts.append(Part(target, anew))
-        sources = [*receipt.file_sources(table), *(old for old in stored if old.segment not in anew)]
-        merged = work / f"{table}.day.parquet"
-        merge_files(merged, table, parts, sources)
-        written.append((merged, target))
-    return written
+        named = {source.segment for one in book.hours.values() for source in one.file_sources(table)}
+        target = paths.lake_day(table, day) if closed else paths.lake_hour(table, day, hour)
+        stored = Stored(target, book.files.get(table, ()), frozenset(named - anew))
+        if not closed:
+            _require_held(stored, paths.lake_hour_receipt(day, hour))
+        fresh = Fresh(converted.files.get(table), receipt.file_sources(table), anew)
+        file = renew(table, stored, fresh, work, as_day=closed)
+        renewed += [file] if file is not None else []
+    return renewed
+
+
+def _require_held(stored: Stored, receipt: Path) -> None:
+    """Checks that the rows of segments that have left the journal are still in the lake."""
+    if not stored.needed:
+        return
+    lost = stored.needed - {source.segment for source in stored.sources or ()}
+    if lost:
+        raise StorageError(
+            f"The rows of {', '.join(sorted(lost))} are lost: the journal has the segment no more, and "
+            f"{stored.target} does not hold them.",
+            remedy="Restore the segment and its manifest from the backup target. Where it is not there, "
+            f"remove {receipt}: the hour is then made of what is left.",
+        )
 
 
 def _write_quarantine(
@@ -158,18 +166,3 @@ def _require_conservation(receipt: HourReceipt) -> None:
             f"Hour {receipt.hour:02d} of {receipt.day}: {receipt.records} records were journaled, "
             f"{receipt.record_rows} became rows and {quarantined} are quarantined."
         )
-
-
-def _drop_stale_tables(paths: Paths, receipt: HourReceipt, storage: LakeStorage) -> None:
-    """Removes an hour's file of a table that has no rows any more."""
-    for table in JOURNAL_TABLES:
-        path = paths.lake_hour(table, receipt.day, receipt.hour)
-        if table not in receipt.rows and path.exists():
-            storage.remove(path)
-
-
-def _renew_day_receipt(paths: Paths, receipt: HourReceipt, storage: LakeStorage) -> None:
-    hours = receipts.receipts(paths, receipt.day)
-    before = hours.get(receipt.hour)
-    hours[receipt.hour] = before.replaced_by(receipt) if before else receipt
-    storage.write(paths.lake_day_receipt(receipt.day), receipts.encode(hours.values()))

@@ -3,20 +3,25 @@
 Invariant: a receipt is written after the files it speaks of; so an hour without one, or one that
 does not name a sealed segment with its SHA-256, still has to be compacted. The count of each segment
 adds up: records = rows + quarantined (architecture, conservation).
+
+It also tells what the files are, byte for byte. While they are replaced, the receipt of before stays and
+tells both contents of each: no file is taken for damaged because a run was killed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from observer_core.errors import StorageError
+from observer_core.lake.fingerprints import Fingerprint, Fingerprints, fingerprint
 from observer_core.lake.parquet import FileSource
-from observer_core.lake.schemas import Table
+from observer_core.lake.schemas import JOURNAL_TABLES, Table
 from observer_core.settings.paths import Paths
 
 _FORMAT = 1
@@ -118,8 +123,13 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def encode(receipts: Iterable[HourReceipt]) -> bytes:
-    """Returns the content of a receipt file: one hour of an open day, or all hours of a closed one."""
+def encode(receipts: Iterable[HourReceipt], files: Fingerprints) -> bytes:
+    """Returns the content of a receipt file: one hour of an open day, or all hours of a closed one.
+
+    Args:
+        receipts: Its hours.
+        files: What the table files of the hour or of the day are.
+    """
     hours = [
         {
             "day": receipt.day.isoformat(),
@@ -128,11 +138,35 @@ def encode(receipts: Iterable[HourReceipt]) -> bytes:
         }
         for receipt in sorted(receipts, key=lambda receipt: receipt.hour)
     ]
-    return json.dumps({"format": _FORMAT, "hours": hours}, indent=1, sort_keys=True).encode() + b"\n"
+    contents = {table: [asdict(one) for one in known] for table, known in files.items()}
+    content = {"format": _FORMAT, "hours": hours, "files": contents}
+    return json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def read(path: Path) -> Iterator[HourReceipt]:
-    """Yields the receipts of a file; none where there is no file.
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What a receipt file tells.
+
+    Attributes:
+        hours: Hour -> its receipt; nothing where there is no file.
+        files: What the table files are; nothing where an earlier version has written it.
+    """
+
+    hours: Mapping[int, HourReceipt]
+    files: Fingerprints
+
+
+class FileState(StrEnum):
+    """What the bytes of a day's file are."""
+
+    WHOLE = "whole"
+    DAMAGED = "damaged"
+    MISSING = "missing"
+    UNTOLD = "untold"
+
+
+def read(path: Path) -> Book:
+    """Reads a receipt file, of one hour of an open day or of a closed day.
 
     Raises:
         StorageError: The file is no receipt of a known format.
@@ -141,14 +175,19 @@ def read(path: Path) -> Iterator[HourReceipt]:
         content = json.loads(path.read_bytes())
         if content["format"] != _FORMAT:
             raise StorageError(f"{path} has format {content['format']}; this version reads {_FORMAT}.")
-        yield from [_decode(hour) for hour in content["hours"]]
+        hours = {hour["hour"]: _decode(hour) for hour in content["hours"]}
+        files = {
+            table: tuple(Fingerprint(**one) for one in known)
+            for table, known in content.get("files", {}).items()
+        }
     except FileNotFoundError:
-        return
-    except (ValueError, KeyError, TypeError) as error:
+        return Book({}, {})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(
             f"{path} is no receipt of the lake: {error}.",
             remedy="Restore it; for an open day, remove it and the hour is compacted anew.",
         ) from error
+    return Book(hours, files)
 
 
 def _decode(hour: Mapping[str, Any]) -> HourReceipt:
@@ -169,6 +208,42 @@ def receipts(paths: Paths, day: date) -> dict[int, HourReceipt]:
     """
     # The hours first: a close that comes in between leaves them or the day's receipt to be found.
     hours = sorted(paths.lake_hour_receipt(day, 0).parent.glob("hour=*.json"))
-    found = [receipt for path in hours for receipt in read(path)]
-    closed = list(read(paths.lake_day_receipt(day)))
-    return {receipt.hour: receipt for receipt in (closed or found)}
+    found = {hour: receipt for path in hours for hour, receipt in read(path).hours.items()}
+    return dict(read(paths.lake_day_receipt(day)).hours) or found
+
+
+def day_files(paths: Paths, day: date) -> dict[Path, FileState]:
+    """Returns the files of a closed day: those that the receipt tells of, and those that are there.
+
+    Raises:
+        StorageError: The receipt cannot be read.
+    """
+    known = read(paths.lake_day_receipt(day)).files
+    files = {table: paths.lake_day(table, day) for table in JOURNAL_TABLES}
+    return {
+        path: _state(path, known.get(table, ()))
+        for table, path in files.items()
+        if table in known or path.exists()
+    }
+
+
+def closed_days(paths: Paths) -> list[date]:
+    """Returns the days that are closed, in order."""
+    receipts = (paths.lake / "receipts").glob("date=*.json")
+    return sorted(day for path in receipts if (day := _day_of(path)) is not None)
+
+
+def _day_of(receipt: Path) -> date | None:
+    """Returns the day that a file is named after; None where somebody else has made it."""
+    try:
+        return date.fromisoformat(receipt.stem.removeprefix("date="))
+    except ValueError:
+        return None
+
+
+def _state(path: Path, known: tuple[Fingerprint, ...]) -> FileState:
+    if not path.exists():
+        return FileState.MISSING
+    if not known:
+        return FileState.UNTOLD
+    return FileState.WHOLE if fingerprint(path) in known else FileState.DAMAGED

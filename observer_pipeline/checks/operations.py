@@ -21,7 +21,10 @@ def _day_adds_up(evidence: DayEvidence) -> Verdict:
 
 def _files_took_over(evidence: DayEvidence) -> Verdict:
     return conservation.day_files_complete(
-        evidence.rows_by_receipts(), evidence.day_files(), evidence.open_files()
+        evidence.rows_by_receipts(),
+        evidence.day_files(),
+        evidence.open_files(),
+        evidence.damaged_day_files(),
     )
 
 
@@ -36,8 +39,8 @@ DAY_CONTRACTS = (
     Contract(
         "day_files_took_over",
         keys.DAY_CLOSE,
-        "Every table with rows has its day's file, and no file of an open hour is left: a reader sees each "
-        "row once.",
+        "Every table with rows has its day's file, each with the SHA-256 that the receipt tells, and no file "
+        "of an open hour is left: a reader sees each row once.",
         _files_took_over,
     ),
 )

@@ -141,14 +141,15 @@ def day_conserved(journaled: int, in_lake: Mapping[str, int], quarantined: int) 
 
 
 def day_files_complete(
-    expected: Mapping[str, int], files: Mapping[str, int], left_open: Sequence[str]
+    expected: Mapping[str, int], files: Mapping[str, int], left_open: Sequence[str], changed: Sequence[str]
 ) -> Verdict:
-    """Judges that the day's files hold what the hours held, and have taken over.
+    """Judges that the day's files hold what the hours held, byte for byte, and have taken over.
 
     Args:
         expected: Table -> rows by the lake's receipts.
         files: Table -> rows of its day file.
         left_open: Files of open hours that are still there.
+        changed: Day files whose bytes are not those that were published.
     """
     wrong = [
         name for name in sorted(expected.keys() | files.keys()) if expected.get(name, 0) != files.get(name, 0)
@@ -157,13 +158,16 @@ def day_files_complete(
         {"table": name, "expected": expected.get(name, 0), "found": files.get(name, 0)} for name in wrong
     ]
     offenders += [{"left_open": name} for name in left_open]
+    offenders += [{"damaged": name} for name in changed]
+    failed = wrong or left_open or changed
     return Verdict(
-        passed=not wrong and not left_open,
+        passed=not failed,
         severity=Severity.ERROR,
         bound=sum(expected.values()),
         observed=sum(files.values()),
         offenders=offenders[:_SHOWN],
-        reason=f"{len(wrong)} tables differ, {len(left_open)} files of open hours are left."
-        if wrong or left_open
+        reason=f"{len(wrong)} tables differ, {len(left_open)} files of open hours are left, "
+        f"{len(changed)} day files are damaged."
+        if failed
         else f"{len(files)} day files hold all rows.",
     )
