@@ -21,7 +21,9 @@ from pathlib import Path
 import polars as pl
 
 from observer_core.brokers.kis.catalogue import Venue
+from observer_core.errors import InputError
 from observer_core.lake import readers, receipts
+from observer_core.lake.merged import SAME_TRADE
 from observer_core.lake.merging import CHUNK_ROWS, symbol_ranges
 from observer_core.lake.ordering import in_order
 from observer_core.lake.parquet import TableWriter, read_sources
@@ -32,8 +34,7 @@ from observer_core.settings.paths import Paths
 
 _BUY, _SELL = "1", "5"
 _USED = ("symbol", "venue", "time", "price", "volume", "cumulative_volume", "side", "market_session")
-# Two records that agree in all of these are one trade, sent twice.
-_SAME_TRADE = ("symbol", "venue", "time", "price", "volume", "cumulative_volume")
+_SUMS = ("volume", "value", "buy_volume", "sell_volume")
 _BAR = ("symbol", "venue", "minute", "session")
 
 
@@ -124,7 +125,7 @@ def distinct_trades(trades: pl.DataFrame) -> pl.DataFrame:
 
     The cumulative volume orders the trades of one second (broker reference, 6.5).
     """
-    return trades.unique(_SAME_TRADE, keep="first", maintain_order=True).sort(
+    return trades.unique(SAME_TRADE, keep="first", maintain_order=True).sort(
         "symbol", "venue", "time", "cumulative_volume", maintain_order=True
     )
 
@@ -139,8 +140,12 @@ def minute_bars(trades: pl.DataFrame, day: date, hours: Session | None) -> pl.Da
 
     Returns:
         One row for each symbol, venue, minute and session with trades; columns of `bars_1m`.
+
+    Raises:
+        InputError: A bar's sums are beyond its columns.
     """
-    price, volume, side = pl.col("price"), pl.col("volume"), pl.col("side")
+    price, side = pl.col("price"), pl.col("side")
+    volume = pl.col("volume").cast(pl.Int128)
     schema = SCHEMAS[Table.BARS_1M].polars
     grouped = (
         trades.with_columns(
@@ -159,8 +164,27 @@ def minute_bars(trades: pl.DataFrame, day: date, hours: Session | None) -> pl.Da
             volume.filter(side == _SELL).sum().alias("sell_volume"),
         )
     )
+    grouped = _fitted(grouped)
     vwap = pl.when(pl.col("volume") > 0).then(pl.col("value") / pl.col("volume"))
     return grouped.with_columns(vwap.alias("vwap"), pl.lit(day).alias("trading_day")).select(schema.names())
+
+
+def _fitted(bars: pl.DataFrame) -> pl.DataFrame:
+    """Returns bars with their sums, made in 128 bits, in the 64 of their columns.
+
+    Raises:
+        InputError: One does not fit.
+    """
+    fitted = bars.with_columns(pl.col(_SUMS).cast(pl.Int64, strict=False))
+    beyond = fitted.filter(pl.any_horizontal(pl.col(_SUMS).is_null()))
+    if beyond.is_empty():
+        return fitted
+    symbol, venue, minute = beyond.select("symbol", "venue", "minute").row(0)
+    raise InputError(
+        f"The trades of {symbol} on {venue} in the minute of {minute} add up to more than bars_1m can hold.",
+        remedy="Their prices or volumes cannot be true: look at them in scalp_trades. Compacted anew, a "
+        "trade with such a figure is set aside, with its reason.",
+    )
 
 
 def session_of(hours: Session | None) -> pl.Expr:

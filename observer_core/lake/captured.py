@@ -5,24 +5,34 @@ Invariant: each trade counts once, live or filled in; what is missing is what cu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 import polars as pl
 
 from observer_core.accounting.compared import CapturedDay, Span
-from observer_core.lake.merged import scan_merged_trades
+from observer_core.lake.merged import SAME_TRADE, scan_merged_trades
+from observer_core.lake.merging import CHUNK_ROWS, symbol_ranges
 from observer_core.settings.paths import Paths
 
 _EVENING = "after_market"
-_SAME_TRADE = ("symbol", "venue", "time", "price", "volume", "cumulative_volume")
 _PAIR = ("symbol", "venue")
 _NANOSECONDS = 1_000_000_000
 
 
 def captured_days(paths: Paths, day: date) -> list[CapturedDay]:
     """Returns what the lake holds of each symbol's day on each venue, in order."""
-    trades = scan_merged_trades(paths, day).collect()
-    once = trades.unique(_SAME_TRADE, keep="first").sort(*_PAIR, "time", "cumulative_volume")
+    trades = scan_merged_trades(paths, day)
+    totals: Sequence[tuple[str, int]] = trades.group_by("symbol").len().collect().rows()
+    found = []
+    for first, last in symbol_ranges(dict(totals), CHUNK_ROWS):
+        some = trades.filter(pl.col("symbol").is_between(pl.lit(first), pl.lit(last)))
+        found += _captured_of(some.collect())
+    return sorted(found, key=lambda one: (one.symbol, one.venue))
+
+
+def _captured_of(trades: pl.DataFrame) -> list[CapturedDay]:
+    once = trades.unique(SAME_TRADE, keep="first").sort(*_PAIR, "time", "cumulative_volume")
     before = pl.col("cumulative_volume").shift(1).over(_PAIR)
     once = once.with_columns(before.alias("before"), pl.col("session").shift(1).over(_PAIR).alias("earlier"))
     # Figures that fall with the begin of another session have begun anew (reference, 8.1).
@@ -33,7 +43,7 @@ def captured_days(paths: Paths, day: date) -> list[CapturedDay]:
     found = []
     for (symbol, venue), rows in once.partition_by(_PAIR, as_dict=True, maintain_order=True).items():
         found.append(_captured(str(symbol), str(venue), rows))
-    return sorted(found, key=lambda one: (one.symbol, one.venue))
+    return found
 
 
 def _captured(symbol: str, venue: str, rows: pl.DataFrame) -> CapturedDay:
@@ -49,8 +59,8 @@ def _captured(symbol: str, venue: str, rows: pl.DataFrame) -> CapturedDay:
     return CapturedDay(
         symbol=symbol,
         venue=venue,
-        captured=_whole(rows["volume"].sum()),
-        value=_whole((rows["price"] * rows["volume"]).sum()),
+        captured=_whole(rows["volume"].cast(pl.Int128).sum()),
+        value=_whole((rows["price"].cast(pl.Int128) * rows["volume"]).sum()),
         total=_total(rows),
         before_evening=_total(regular) if regular.height else 0,
         first=Span(*first.select("low", "high").row(0)) if first.height else None,

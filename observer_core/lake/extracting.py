@@ -25,6 +25,7 @@ from observer_core.brokers.kis.catalogue import (
 )
 from observer_core.journal.envelope import CONTROL_CHANNEL, WHOLE_FRAME, ControlKind
 from observer_core.lake import gap_records, splitting
+from observer_core.lake.keyed_rows import split_by_key
 from observer_core.lake.parsing import INDEX, REJECTS, Parsed, parse_values, received_at, reject_all
 from observer_core.lake.runs import Lines
 from observer_core.lake.schemas import SCHEMAS, Table, table_of
@@ -116,17 +117,14 @@ def _cut(channel: Channel, table: Table, same: pl.DataFrame, text: bytes, *, wid
 
 
 def _by_key(table: Table, group: pl.DataFrame, day: date) -> Parsed:
-    """Parses rows of the broker's REST answers, which are JSON objects; a bad one is found by halving."""
-    if group.is_empty():
-        return _joined(table, [])
+    """Parses rows of the broker's REST answers, which are JSON objects."""
     fields = _KEYED[table]
-    values = splitting.split_by_key(group["payload"], fields)
-    if values is not None:
-        return parse_values(group, values, fields, SCHEMAS[table], day)
-    if group.height == 1:
-        return _rejected(table, reject_all(group, "payload_not_json"))
-    half = group.height // 2
-    return _joined(table, [_by_key(table, group.head(half), day), _by_key(table, group.slice(half), day)])
+    values, objects = split_by_key(group["payload"], fields)
+    parts: list[Parsed] = []
+    if not objects.all():
+        parts.append(_rejected(table, reject_all(group.filter(~objects), "payload_not_json")))
+        group, values = group.filter(objects), values.filter(objects)
+    return _joined(table, [*parts, parse_values(group, values, fields, SCHEMAS[table], day)])
 
 
 def _raw(group: pl.DataFrame, day: date) -> Parsed:

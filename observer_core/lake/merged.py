@@ -1,8 +1,9 @@
 """One tape of a day: what was received live, and what was filled in beside it.
 
-Invariant: a trade comes once. Live trades are all there, as they were received; an execution from the
-broker's list joins them only inside the hole it was asked for, once however many pages held it, and only
-where no live trade has its cumulative volume. `source` tells which is which.
+Invariant: a trade comes once. Live trades are all there, and one that was sent again counts as one, by the
+same rule as in bars; an execution from the broker's list joins them only inside the hole it was asked for,
+once however many pages held it, and only where no live trade has its cumulative volume. `source` tells which
+is which.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from observer_core.lake.schemas import Table
 from observer_core.settings.paths import Paths
 
 LIVE, BACKFILL = "live", "backfill"
+
+# Two records of a day that agree in all of these are one trade, sent twice.
+SAME_TRADE = ("symbol", "venue", "time", "price", "volume", "cumulative_volume")
 
 _KEY = ("trading_day", "symbol", "venue", "session", "cumulative_volume")
 _COLUMNS = ("trading_day", "symbol", "venue", "session", "time", "price", "volume", "cumulative_volume")
@@ -41,11 +45,12 @@ def merge_trades(received: pl.LazyFrame, executions: pl.LazyFrame) -> pl.LazyFra
     """Returns the trades of any days, merged (see `scan_merged_trades`), in the order of days.
 
     Args:
-        received: Rows of `scalp_trades`.
+        received: Rows of `scalp_trades`, in the order in which they are stored.
         executions: Rows of `backfill_trades`.
     """
     session = pl.col("market_session").replace_strict(dict(SESSIONS), default=None, return_dtype=pl.String())
-    live = received.with_columns(session.alias("session"))
+    once = received.unique(("trading_day", *SAME_TRADE), keep="first")
+    live = once.with_columns(session.alias("session"))
     listed = (
         executions.filter(
             pl.col("cumulative_volume") > pl.col("hole_from_cumulative_volume"),

@@ -28,6 +28,9 @@ from observer_core.lake.text_runs import by_runs
 # What the broker writes for "none" (broker reference, 7.1, market operation).
 _NULL_TEXT = "(null)"
 
+# More than any share has cost and any trade has had, so that a minute's sums fit their columns (KRX).
+_HIGHEST = {"price": 1_000_000_000, "volume": 1_000_000_000}
+
 # What is no text as it was sent, and seldom changes from one record of a symbol to the next.
 _SELDOM_NEW = {FieldType.TEXT, FieldType.DATE, FieldType.FLAG, FieldType.TIME}
 
@@ -112,8 +115,16 @@ def received_at() -> pl.Expr:
 
 
 def _number(field: Field) -> pl.Expr:
-    """Returns a number, with blanks before it or not: the reader of `splitting` takes both."""
-    return pl.col(field.name).str.strip_chars_start(" ").cast(NUMBERS[field.type], strict=False)
+    """Returns a number, with blanks before it or not; null where a text is none that its column can hold.
+
+    The reader of `splitting` takes the same: a record's values do not depend on its neighbours.
+    """
+    text = pl.col(field.name)
+    number = text.str.strip_chars_start(" \t").cast(NUMBERS[field.type], strict=False)
+    if field.type is FieldType.INTEGER:
+        return number
+    vanished = (number == 0) & text.str.contains("[1-9][^eE]*[eE]")
+    return pl.when(number.is_finite() & ~vanished).then(number).alias(field.name)
 
 
 def _converted(field: Field, day: date) -> Callable[[pl.Series], pl.Series]:
@@ -171,6 +182,10 @@ def _rejects(
             missing = pl.when(values[field.name].is_null()).then(pl.lit("value_missing"))
             reason = missing.otherwise(pl.lit(f"{field.type.value}_not_valid"))
             faults.append((typed[field.name].is_null(), reason, field.name))
+            if field.name in _HIGHEST:
+                highest = _HIGHEST[field.name]
+                beyond = (~typed[field.name].is_between(-highest, highest)).fill_null(value=False)
+                faults.append((beyond, pl.lit(f"{field.name}_not_plausible"), field.name))
         elif field.name == "business_date":
             # A date that cannot be read is kept in `unparsed`; a wrong one would put the trade into
             # a day whose files are closed.

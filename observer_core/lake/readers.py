@@ -8,12 +8,13 @@ are open before the first row is read: a day that is closed in between, or meanw
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import IO
 
 import polars as pl
+from polars.exceptions import PanicException
 from polars.io.plugins import register_io_source
 
 from observer_core.errors import StorageError
@@ -75,10 +76,13 @@ def scan_days(paths: Paths, table: Table, days: Callable[[], Sequence[date]]) ->
             with ExitStack() as held:
                 some = wanted[first : first + _DAYS_AT_ONCE]
                 files = [file for day in some for file in _opened(paths, table, day, held)]
-                asked = _narrowed(_scan_files(files, table), columns, predicate, left)
-                for chunk in asked.collect_batches(maintain_order=True):
-                    yield chunk
-                    left = None if left is None else left - chunk.height
+                stored = _scan_files(files, table)
+                with _damage_named(files):
+                    yield from _narrowed(stored, columns, predicate, left).collect_batches(
+                        maintain_order=True
+                    )
+                    if left is not None:
+                        left = max(0, left - stored.select(pl.len()).collect().item())
             if left == 0:
                 return
 
@@ -104,12 +108,43 @@ def _scan_files(files: list[IO[bytes]], table: Table) -> pl.LazyFrame:
 def _narrowed(
     rows: pl.LazyFrame, columns: list[str] | None, predicate: pl.Expr | None, limit: int | None
 ) -> pl.LazyFrame:
-    """Returns what a question needs of rows, as polars states it to a source."""
+    """Returns what a question needs of rows, as polars states it to a source.
+
+    Where it gives both, the limit is of the rows that are stored, and the predicate chooses among those: a
+    limit on what a predicate leaves stays with polars.
+    """
+    if limit is not None:
+        rows = rows.head(limit)
     if predicate is not None:
         rows = rows.filter(predicate)
-    if columns is not None:
-        rows = rows.select(columns)
-    return rows if limit is None else rows.head(limit)
+    return rows if columns is None else rows.select(columns)
+
+
+@contextmanager
+def _damage_named(files: Sequence[IO[bytes]]) -> Iterator[None]:
+    """Names the damaged file where reading fails in whatever way; a question's own fault stays what it is.
+
+    Raises:
+        StorageError: A file among these is damaged.
+    """
+    try:
+        yield
+    except (Exception, PanicException) as error:
+        for file in files:
+            found = _damage(file)
+            if found is not None:
+                raise parquet.damaged(Path(file.name), found) from error
+        raise
+
+
+def _damage(file: IO[bytes]) -> str | None:
+    """Returns why a file cannot be read whole; None where it can."""
+    try:
+        for _ in pl.scan_parquet(file, hive_partitioning=False, glob=False).collect_batches():
+            pass
+    except (Exception, PanicException) as error:  # noqa: BLE001 - the reader's own kinds of failing are many
+        return str(error).partition("\n")[0] or type(error).__name__
+    return None
 
 
 def _opened(paths: Paths, table: Table, day: date, held: ExitStack) -> list[IO[bytes]]:
