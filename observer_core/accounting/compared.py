@@ -17,10 +17,11 @@ class Reason(StrEnum):
     """Why a figure differs.
 
     Members:
-        BEFORE_WATCH: Traded before the symbol was registered for the first time that day.
+        BEFORE_WATCH: Traded before the symbol entered the selection of that day.
         UNWATCHED: Traded while the symbol held no slot, between two registrations.
         AFTER_WATCH: Traded after its registration was released.
-        OUTAGE: Traded before its first or after its last trade received, while the line was down.
+        OUTAGE: Traded before its first or after its last trade received, while it was for us to watch it and
+            the line or the process was down, or began too late.
         HOLE: In a hole that the collector has recorded, and that the broker's lists did not fill.
         QUARANTINED: Received, and not understood by compaction.
         UNSEALED: At the end of the day, in a segment that is still written: another close takes it in.
@@ -147,6 +148,7 @@ class Evidence:
         opens_ns: When the venue's first session began.
         ends_ns: When its last one ended.
         watches: When the symbol was registered for trades, in order.
+        undertaken_ns: Since when it was for us to watch it; 0 where since an earlier day.
         holes: Holes that the collector has recorded.
         unwatched: What it recorded as traded without a slot.
         quarantined: Trades that compaction set aside.
@@ -157,6 +159,7 @@ class Evidence:
     opens_ns: int
     ends_ns: int
     watches: Sequence[Watch] = ()
+    undertaken_ns: int = 0
     holes: Sequence[Span] = ()
     unwatched: Sequence[Span] = ()
     quarantined: int = 0

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from observer_core.accounting.compared import CapturedDay, Difference, Evidence, Reason, Reconciled, Span
 from observer_core.brokers.kis.daily import DailyFigures
 
+# Trades have whole seconds, and come late where the broker or a machine is busy.
+_LATE_NS = 600_000_000_000
+
 
 def share_explained(days: Iterable[Reconciled]) -> float:
     """Returns what share of the broker's shares is captured or explained, 0 to 1; 1 where there are none."""
@@ -59,11 +62,11 @@ def _missing(
     """Yields what the broker has more or less than we, with its reason."""
     found: list[tuple[Reason | None, int]] = []
     if ours.first is not None:
-        found.append((_reason_at_begin(ours, evidence), ours.first.shares))
+        found.append((reason_at_begin(ours, evidence), ours.first.shares))
     found += [(_reason_within(missing, evidence), missing.shares) for missing in ours.breaks]
     tail = official.volume - ours.total
     if tail > 0:
-        found.append((_reason_at_end(ours, evidence), tail))
+        found.append((reason_at_end(ours, evidence), tail))
     # A line that was set aside is missing in one place: more places than lines are not explained by them.
     places = sum(reason is Reason.QUARANTINED for reason, _ in found)
     for reason, shares in found:
@@ -74,11 +77,14 @@ def _missing(
         yield Reason.AFTER_MARKET_LEFT_OUT if left_out else None, -tail
 
 
-def _reason_at_begin(ours: CapturedDay, evidence: Evidence) -> Reason | None:
+def reason_at_begin(ours: CapturedDay, evidence: Evidence) -> Reason | None:
+    """Returns why shares are missing before the first trade; None where nothing recorded explains it."""
     if evidence.covers(evidence.opens_ns, ours.first_ns):
         return _set_aside(evidence)
-    first = evidence.watches[0].from_ns if evidence.watches else ours.first_ns
-    return Reason.BEFORE_WATCH if first > evidence.opens_ns else Reason.OUTAGE
+    # Whose trades were there long before was watched already when a restart selected it once more.
+    if evidence.opens_ns < evidence.undertaken_ns <= ours.first_ns + _LATE_NS:
+        return Reason.BEFORE_WATCH
+    return Reason.JOURNAL_DEPARTED if evidence.departed else Reason.OUTAGE
 
 
 def _reason_within(missing: Span, evidence: Evidence) -> Reason | None:
@@ -89,7 +95,8 @@ def _reason_within(missing: Span, evidence: Evidence) -> Reason | None:
     return _set_aside(evidence)
 
 
-def _reason_at_end(ours: CapturedDay, evidence: Evidence) -> Reason | None:
+def reason_at_end(ours: CapturedDay, evidence: Evidence) -> Reason | None:
+    """Returns why shares are missing after the last trade; None where nothing recorded explains it."""
     if evidence.unsealed:
         return Reason.UNSEALED
     if evidence.covers(ours.last_ns, evidence.ends_ns):

@@ -3,7 +3,8 @@
 Invariant: a registration counts from the broker's confirmation to our release or the end of its connection,
 whatever was planned. One that lasts over midnight is known by how its day goes on: a symbol whose first
 record of the day is no confirmation was registered before. A process that ended without a word was there
-up to the last line of its segment.
+up to the last line of its segment. A symbol is ours to watch from when it enters the selection; what a shard
+selects as it starts the day too late was ours from the day's begin.
 """
 
 from __future__ import annotations
@@ -22,6 +23,19 @@ _ALREADY_REGISTERED = "OPSP0002"
 _ENDS = (ControlKind.DISCONNECT, ControlKind.STOP)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entered:
+    """A symbol's first entry into the selection of a day.
+
+    Attributes:
+        at_ns: When.
+        started_ns: When its shard began its day, where it is of the first selection after that.
+    """
+
+    at_ns: int
+    started_ns: int | None
+
+
 @dataclass(slots=True)
 class DayWatches:
     """The watches and control records of a day that reconciliation needs.
@@ -34,6 +48,23 @@ class DayWatches:
     _closed: dict[tuple[str, str], list[Watch]] = field(default_factory=dict)
     _open: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
     _ended_ns: dict[str, int] = field(default_factory=dict)
+    _entered: dict[str, _Entered] = field(default_factory=dict)
+    _selecting: dict[str, int] = field(default_factory=dict)
+
+    def undertaken_ns(self, symbol: str, *, opens_ns: int, due_ns: int) -> int:
+        """Returns since when it was for us to watch a symbol; 0 where since an earlier day.
+
+        Args:
+            symbol: The symbol.
+            opens_ns: When trading begins: a shard that starts later should have been there.
+            due_ns: When a day's selection is due at the latest.
+        """
+        entered = self._entered.get(symbol)
+        if entered is None:
+            return 0
+        first = entered.started_ns is not None
+        late = first and (entered.started_ns or 0) > opens_ns
+        return 0 if late or (first and entered.at_ns > due_ns) else entered.at_ns
 
     def of(self, channel: str, symbol: str) -> list[Watch]:
         """Returns the watches of a symbol on a channel, in order, over all shards."""
@@ -56,8 +87,14 @@ class DayWatches:
         held = self._open.setdefault(line.shard, {})
         if line.key == ControlKind.UNWATCHED:
             self.unwatched.append(json.loads(line.payload))
+        elif line.key == ControlKind.SLOT:
+            self._select(line)
+        elif line.key == ControlKind.SUBSCRIBE:
+            self._selecting.pop(line.shard, None)
         elif line.key == ControlKind.START:
             self._end_all(line.shard, last_ns or line.wall_ns)
+            if not last_ns:
+                self._selecting[line.shard] = line.wall_ns
         elif line.key in _ENDS:
             self._end_all(line.shard, line.wall_ns)
         elif line.key == ControlKind.ACKNOWLEDGE:
@@ -73,6 +110,12 @@ class DayWatches:
                 pair = (str(told["channel"]), str(told["symbol"]))
                 # What is registered already was so before this day's first word about it.
                 held.setdefault(pair, line.wall_ns if self._known(pair) else 0)
+
+    def _select(self, line: JournalLine) -> None:
+        told = json.loads(line.payload)
+        if told["action"] == "enter":
+            entered = _Entered(line.wall_ns, self._selecting.get(line.shard))
+            self._entered.setdefault(str(told["symbol"]), entered)
 
     def _known(self, pair: tuple[str, str]) -> bool:
         return pair in self._closed or any(pair in held for held in self._open.values())

@@ -1,16 +1,17 @@
 """How much of what was traded is there, for each symbol, venue and session.
 
 Invariant: received are the shares of distinct trades; a hole is what the broker's cumulative volume says was
-traded in between; filled are the trades inside of it that were asked for later and not received live. What is
-left is missing, and explained where the hole's reason is known. A hole belongs to the session in which it
-began, and what fills it too, so that the columns of a row add up.
+traded in between; filled are the trades inside of it that were asked for later and not received live. What
+was traded before the first and after the last trade of the day, and was for us to record, is a hole as any
+other (see `unrecorded`). What is left is missing, and explained where the hole's reason is known. A hole
+belongs to the session in which it began, and what fills it too, so that the columns of a row add up.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from observer_core.lake.parquet import TableWriter
 from observer_core.lake.readers import scan
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.lake.storage import LakeStorage, exclusive, work_folder
+from observer_core.lake.unrecorded import DayEnds, Unrecorded, day_ends
 from observer_core.market.calendar import MarketCalendar, Session
 from observer_core.settings.paths import Paths
 
@@ -79,13 +81,25 @@ class Completeness:
 
     Attributes:
         rows: The table `completeness`.
-        holes: The breaks of continuity, by symbol.
+        holes: The breaks of continuity, by symbol, with those at the begin and the end of the day.
         path: Its file; None where nothing was traded.
+        apart: Reason -> shares that are in no row: not for us to record, or not to be told now.
+        measured: Whether the broker has stated the day's volume of each symbol and venue with a trade.
     """
 
     rows: pl.DataFrame
     holes: tuple[HoleAccount, ...]
     path: Path | None
+    apart: Mapping[str, int] = field(default_factory=dict)
+    measured: bool = False
+
+    @property
+    def missing_by_reason(self) -> Mapping[str, int]:
+        """Reason -> missing shares."""
+        found: Counter[str] = Counter()
+        for hole in self.holes:
+            found[hole.reason] += hole.missing
+        return {reason: shares for reason, shares in sorted(found.items()) if shares}
 
 
 def build_completeness(
@@ -102,13 +116,15 @@ def build_completeness(
     disk, calendar = storage or LakeStorage(), calendar or MarketCalendar()
     with exclusive(paths.lake_lock(day)):
         hours = calendar.session(day) if calendar.is_trading_day(day) else None
-        holes = _holes(paths, day, hours)
+        ends = DayEnds() if hours is None else day_ends(paths, day, hours)
+        apart = {reason.value: shares for reason, shares in ends.apart.items()}
+        holes = _holes(paths, day, hours, ends.lost)
         rows = _table(_received(paths, day, hours), holes, day)
         closed = receipts.is_closed(paths, day)
         target = (paths.lake_day if closed else paths.lake_so_far)(Table.COMPLETENESS, day)
         if rows.is_empty():
             disk.remove(target)
-            return Completeness(rows, holes, None)
+            return Completeness(rows, holes, None, apart)
         schema = SCHEMAS[Table.COMPLETENESS]
         with work_folder(paths.lake_work(day)) as work:
             source = work / "completeness.parquet"
@@ -118,7 +134,7 @@ def build_completeness(
             disk.publish(source, target)
         if closed:
             disk.remove(paths.lake_open_day(Table.COMPLETENESS, day))
-    return Completeness(rows, holes, target)
+    return Completeness(rows, holes, target, apart, ends.measured)
 
 
 def reason_of(hole: Mapping[str, object], outages: Sequence[Mapping[str, object]]) -> str:
@@ -173,12 +189,15 @@ def _received(paths: Paths, day: date, hours: Session | None) -> dict[_Series, t
     return found
 
 
-def _holes(paths: Paths, day: date, hours: Session | None) -> tuple[HoleAccount, ...]:
+def _holes(
+    paths: Paths, day: date, hours: Session | None, at_ends: Sequence[Unrecorded]
+) -> tuple[HoleAccount, ...]:
     gaps = scan(paths, Table.GAPS, day).filter(pl.col("kind").is_in(["hole", "gap"])).collect().to_dicts()
     holes = [row for row in gaps if row["kind"] == "hole"]
     outages = [row for row in gaps if row["kind"] == "gap"]
     fillings = _fillings(paths, day, sorted({row["symbol"] for row in holes}))
     found = [_account(row, outages, fillings, hours) for row in holes]
+    found += [_account_at_end(one, hours) for one in at_ends]
     return tuple(sorted(found, key=lambda hole: (hole.symbol, hole.venue, hole.began, hole.ended)))
 
 
@@ -218,6 +237,20 @@ def _account(
         filled=sum(inside),
         filled_trades=len(inside),
         reason=reason_of(row, outages),
+    )
+
+
+def _account_at_end(one: Unrecorded, hours: Session | None) -> HoleAccount:
+    return HoleAccount(
+        symbol=one.symbol,
+        venue=one.venue,
+        session=session_at(one.began, one.venue, hours),
+        began=one.began,
+        ended=one.ended,
+        volume=one.volume,
+        filled=0,
+        filled_trades=0,
+        reason=UNEXPLAINED if one.reason is None else one.reason.value,
     )
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
 
 import polars as pl
 
-from observer_core.accounting.compared import Evidence, Reconciled, Span
+from observer_core.accounting.compared import CapturedDay, Evidence, Reconciled, Span
 from observer_core.accounting.reconciliation import reconcile
 from observer_core.brokers.kis.catalogue import CHANNELS, Kind, Venue
 from observer_core.journal.departed import manifests_of
@@ -29,6 +29,8 @@ from observer_core.settings.paths import Paths, Track
 _TRADES = {channel.venue: name for name, channel in CHANNELS.items() if channel.kind is Kind.TRADE}
 _VENUES = {name: venue for venue, name in _TRADES.items()}
 _NANOSECONDS = 1_000_000_000
+# A universe that is there when the opening auction begins is in force minutes later.
+_SELECTION_GRACE_NS = 15 * 60 * _NANOSECONDS
 
 
 def reconcile_day(paths: Paths, day: date, *, calendar: MarketCalendar | None = None) -> list[Reconciled]:
@@ -47,12 +49,31 @@ def reconcile_day(paths: Paths, day: date, *, calendar: MarketCalendar | None = 
     """
     session = (calendar or MarketCalendar()).session(day)
     official = {(row.symbol, row.venue.value): row.figures for row in read_official(paths, day)}
+    return [
+        reconcile(ours, official.get((ours.symbol, ours.venue)), evidence)
+        for ours, evidence in captured_with_evidence(paths, day, session)
+    ]
+
+
+def captured_with_evidence(
+    paths: Paths, day: date, session: Session
+) -> Iterator[tuple[CapturedDay, Evidence]]:
+    """Yields what is there of each symbol and venue with a trade, and what was recorded about it.
+
+    Args:
+        paths: The layout.
+        day: The trading day, as far as it is compacted.
+        session: The exchanges' hours.
+
+    Raises:
+        StorageError: A segment of the journal is damaged.
+    """
     here = sealed_segments(paths.journal(Track.SCALP, day))
     watches, departed = watches_of(here), len(here) < len(manifests_of(paths, Track.SCALP, day))
     unsealed = bool(unsealed_segments(paths, day))
     holes, unwatched = _holes(paths, day), _unwatched(watches)
     aside = _quarantined(paths, day)
-    found = []
+    due_ns = _at_ns(session, session.auction_from) + _SELECTION_GRACE_NS
     for ours in captured_days(paths, day):
         pair = (ours.symbol, ours.venue)
         opens_ns, ends_ns = _span(session, Venue(ours.venue))
@@ -60,14 +81,14 @@ def reconcile_day(paths: Paths, day: date, *, calendar: MarketCalendar | None = 
             opens_ns=opens_ns,
             ends_ns=ends_ns,
             watches=watches.of(_TRADES[Venue(ours.venue)], ours.symbol),
+            undertaken_ns=watches.undertaken_ns(ours.symbol, opens_ns=opens_ns, due_ns=due_ns),
             holes=holes.get(pair, ()),
             unwatched=unwatched.get(pair, ()),
             quarantined=aside[pair],
             unsealed=unsealed,
             departed=departed,
         )
-        found.append(reconcile(ours, official.get(pair), evidence))
-    return found
+        yield ours, evidence
 
 
 def _span(session: Session, venue: Venue) -> tuple[int, int]:

@@ -39,9 +39,10 @@ _DRAWN = 40
 NOTHING_MISSING = dg.AssetCheckSpec(
     name="nothing_missing",
     asset=keys.COMPLETENESS,
-    description="No share traded in a hole is still missing after what was asked for later, and no trading "
-    "hour is without any record. A warning: the hole itself is judged by `no_holes`, the silent hour by "
-    "`trading_hours_recorded`, and what the broker no longer serves cannot be had.",
+    description="No share that was for us to record is missing after what was asked for later, be it in a "
+    "hole or at the begin or the end of the day, and no trading hour is without any record. That the reason "
+    "is known changes nothing: an outage is ours. A warning, for the hole itself is judged by `no_holes`, "
+    "the silent hour by `trading_hours_recorded`; an error above 1 % of the shares.",
 )
 
 
@@ -61,8 +62,9 @@ def _spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
         keys.COMPLETENESS,
         Group.OPERATIONS,
         f"{SCHEMAS[Table.COMPLETENESS].description} With since when, until when and why. From trades, holes "
-        "and executions in the lake, as a Parquet table beside them; the worst sessions stand in the "
-        "materialization, with a picture of symbols and time. Right when nothing is missing.",
+        "and executions in the lake, and from the broker's official figures once they are there, as a "
+        "Parquet table beside them; the worst sessions stand in the materialization, with a picture of "
+        "symbols and time. Right when nothing is missing.",
         kinds=("polars", "parquet", "matplotlib"),
         deps=(
             keys.LAKE[Table.SCALP_TRADES],
@@ -71,10 +73,11 @@ def _spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
             keys.BARS,
             # A closed day has its files at another place: the account follows it there.
             keys.DAY_CLOSE,
+            keys.DAILY_OFFICIAL,
         ),
         days=days,
         schema=SCHEMAS[Table.COMPLETENESS],
-        code_version="2",
+        code_version="3",
     )
 
 
@@ -99,13 +102,18 @@ def _judge_day(
     context.log.info(
         f"{day}: {sum(missing.values()):,} of {total:,} shares of {len(symbols)} symbols are missing."
     )
-    verdict = nothing_missing(missing, traded=total, silent_hours=silent)
+    verdict = nothing_missing(
+        missing, traded=total, silent_hours=silent, reasons=found.missing_by_reason, known=found.measured
+    )
     yield result_of(verdict, NOTHING_MISSING.key, day)
     yield dg.MaterializeResult(
         asset_key=keys.COMPLETENESS,
         metadata={
             **metadata,
-            **_sums(sums, total, silent),
+            **_sums(sums, total, known=found.measured or not silent),
+            "hours_without_records": dg.MetadataValue.text(_hours(silent) or "none"),
+            "missing_by_reason": dg.MetadataValue.json(dict(found.missing_by_reason)),
+            "not_ours_to_record": dg.MetadataValue.json(dict(found.apart)),
             "symbols": dg.MetadataValue.table(_worst(found.rows)) if symbols else "nothing recorded",
             "picture": dg.MetadataValue.md(completeness_picture(symbols[:_DRAWN], traded)),
         },
@@ -122,19 +130,37 @@ def _silent_hours(deployment: Deployment, day: date) -> list[int]:
     return [hour.hour for hour in expected if not records[hour.hour]]
 
 
-def _sums(sums: "pl.DataFrame", total: int, silent: Sequence[int]) -> dict[str, dg.MetadataValue]:
-    missing = sums["missing_volume"].item()
-    hours = ", ".join(f"{hour:02d}:00" for hour in silent)
-    percent = dg.MetadataValue.float(100 * (1 - missing / total) if total else 100.0)
+def _hours(silent: Sequence[int]) -> str:
+    return ", ".join(f"{hour:02d}:00" for hour in silent)
+
+
+def _sums(sums: "pl.DataFrame", total: int, *, known: bool) -> dict[str, dg.MetadataValue]:
+    """Returns the account of all shares that were for us to record, and what of them is there.
+
+    Args:
+        sums: The sums of the table.
+        total: All of them.
+        known: Whether they are all: of a day with a silent hour nobody knows the whole, until the broker has
+            stated it.
+    """
+    missing, explained = sums["missing_volume"].item(), sums["explained_volume"].item()
+    percent = (
+        {
+            "complete_percent": dg.MetadataValue.float(100 * (1 - missing / total)),
+            "explained_percent": dg.MetadataValue.float(100 * explained / total),
+            "unexplained_percent": dg.MetadataValue.float(100 * (missing - explained) / total),
+        }
+        if known and total
+        else {}
+    )
     return {
-        "hours_without_records": dg.MetadataValue.text(hours or "none"),
+        "shares_to_record": dg.MetadataValue.int(total),
         "captured_shares": dg.MetadataValue.int(sums["volume"].item()),
         "missed_shares": dg.MetadataValue.int(sums["hole_volume"].item()),
         "filled_shares": dg.MetadataValue.int(sums["backfilled_volume"].item()),
-        "explained_shares": dg.MetadataValue.int(sums["explained_volume"].item()),
+        "explained_shares": dg.MetadataValue.int(explained),
         "missing_shares": dg.MetadataValue.int(missing),
-        # Of a day with a silent hour nobody knows the whole.
-        **({} if silent else {"complete_percent": percent}),
+        **percent,
     }
 
 

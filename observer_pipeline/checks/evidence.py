@@ -15,6 +15,7 @@ from functools import cached_property
 import polars as pl
 
 from observer_core.accounting.compared import Reconciled
+from observer_core.clock.base import kst_datetime
 from observer_core.errors import InputError
 from observer_core.journal.departed import manifests_of
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind
@@ -22,7 +23,7 @@ from observer_core.journal.segment import Manifest
 from observer_core.lake import readers, receipts
 from observer_core.lake.parquet import row_count
 from observer_core.lake.pending import unsealed_segments
-from observer_core.lake.receipts import HourReceipt, SourceReceipt
+from observer_core.lake.receipts import FileState, HourReceipt, SourceReceipt
 from observer_core.lake.reconciling import reconcile_day
 from observer_core.lake.schemas import JOURNAL_TABLES, SCHEMAS, Table, table_of
 from observer_core.market.calendar import MarketCalendar, Session
@@ -122,6 +123,14 @@ class DayEvidence:
             if manifest.track == track.value:
                 counts[manifest.hour] += manifest.records
         return counts
+
+    def recorded_span(self, track: Track) -> tuple[datetime, datetime] | None:
+        """Returns the receive times of the first and last line of a track's segments with records."""
+        found = [one for one in self.manifests if one.track == track.value and one.records]
+        if not found:
+            return None
+        first, last = min(one.first_wall_ns for one in found), max(one.last_wall_ns for one in found)
+        return kst_datetime(first), kst_datetime(last)
 
     def waiting(self, track: Track) -> list[Manifest]:
         """Returns a track's segments whose hour is over and which the lake does not hold."""
@@ -276,6 +285,11 @@ class DayEvidence:
         """Returns table -> rows of its day file; tables without one are left out."""
         files = {table.value: self.paths.lake_day(table, self.day) for table in JOURNAL_TABLES}
         return {table: row_count(path) for table, path in files.items() if path.exists()}
+
+    def damaged_day_files(self) -> list[str]:
+        """Returns the day files whose bytes are not those that the receipt tells."""
+        states = receipts.day_files(self.paths, self.day)
+        return [str(path) for path, state in states.items() if state is FileState.DAMAGED]
 
     def open_files(self) -> list[str]:
         """Returns the files of open hours that are left of the day."""

@@ -30,7 +30,8 @@ def _finished_hours_sealed(evidence: DayEvidence) -> Verdict:
 
 def _trading_hours_recorded(track: Track, evidence: DayEvidence) -> Verdict:
     expected = sessions.expected_hours(evidence.session, evidence.now)
-    return sessions.hours_complete(expected, evidence.records_by_hour(track))
+    ends = sessions.silent_ends(evidence.session, evidence.now, evidence.recorded_span(track))
+    return sessions.hours_complete(expected, evidence.records_by_hour(track), ends)
 
 
 def _finished_hours_compacted(track: Track, evidence: DayEvidence) -> Verdict:
@@ -100,9 +101,10 @@ _FEED = (
             Contract(
                 "trading_hours_recorded",
                 journal,
-                "Every hour of the session that is over has sealed records, by the exchange's calendar: an "
-                "error in continuous trading, a warning in the after-market, where a thin day can be "
-                "silent.",
+                "Every hour of the session that is over has sealed records, by the exchange's calendar, the "
+                "first within 15 minutes of the opening, the last not earlier than 15 minutes before the "
+                "close and 30 before the evening's end: an error in continuous trading, a warning in the "
+                "after-market, where a thin day can be silent.",
                 _of_track(track, _trading_hours_recorded),
             ),
             Contract(

@@ -23,8 +23,9 @@ OFFICIAL_CONTRACTS = (
         keys.DAY_CLOSE,
         "For each symbol and venue, captured and filled-in volume, value, open, high, low and close are the "
         "broker's official ones, or each difference has its reason out of a closed list, with evidence "
-        "in the journal. An error where one has none; a warning, and no fault of ours, where the broker "
-        "stated no figures.",
+        "in the journal. An error where one has none. Shares of an outage at the begin or the end of the day "
+        "have a reason, and are ours: a warning, and an error above 1 % of the official shares. A warning, "
+        "and no fault of ours, where the broker stated no figures.",
         _official_figures_agree,
         after=(keys.DAILY_OFFICIAL,),
     ),

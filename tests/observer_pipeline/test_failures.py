@@ -218,7 +218,7 @@ def test_a_contract_that_cannot_be_evaluated_fails_with_the_error(refreshed):
 
 def test_an_outage_of_the_database_leaves_no_day_open_and_is_caught_up(refreshed):
     journalist = refreshed.journalist()
-    journalist.write(*range(9, 20))
+    journalist.write(*range(9, 21))
     refreshed.set_clock(refreshed.at(20, 10))
     port = refreshed.environment["DB_PORT"]
     refreshed.set_environment(DB_PORT="9")

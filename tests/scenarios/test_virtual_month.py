@@ -28,6 +28,7 @@ from observer_core.clock import KST
 from observer_core.clock.running import RunningClock
 from observer_core.journal import read_lines, sealed_segments
 from observer_core.journal.departed import manifests_of
+from observer_core.lake.completeness import build_completeness
 from observer_core.lake.days import close_day
 from observer_core.lake.hours import compact_hour
 from observer_core.lake.official import recorded_pairs, write_official
@@ -99,6 +100,7 @@ class DayReport:
     share: float
     reasons: Counter = field(default_factory=Counter)
     outcomes: set = field(default_factory=set)
+    missing: int = 0
 
 
 class Month:
@@ -191,6 +193,10 @@ class Month:
         rows, compared = await self.official(day)
         assert rows
         report = DayReport(day, closed.records, compared, share_explained(compared))
+        # The collector was there from the first trade to the last: what is missing lies in holes.
+        found = await asyncio.to_thread(build_completeness, self.world.paths, day)
+        assert Reason.OUTAGE not in found.missing_by_reason, found.missing_by_reason
+        report.missing = found.rows["missing_volume"].sum()
         report.outcomes = {one.outcome for one in compared}
         for one in compared:
             report.reasons.update(one.reasons)
@@ -221,6 +227,7 @@ async def normal_day(month, day):
     sent = Counter(records_of(month.world.simulator.account.channels)) - sent
     assert dict(sent) == records_of(month.journaled(day)), "every record that was sent, and no other"
     assert report.outcomes == {Outcome.AGREES}, [vars_of(one) for one in report.comparisons]
+    assert report.missing == 0
     venues = {(one.symbol, one.venue) for one in report.comparisons}
     assert venues == {(SAMSUNG, "KRX"), (SAMSUNG, "NXT"), (HYNIX, "UNIFIED"), (KODEX, "KRX")}
 

@@ -10,6 +10,12 @@ from pathlib import Path
 from observer_core.market.calendar import Phase, Session
 from observer_pipeline.checks.verdict import Severity, Verdict
 
+# The feed of forty liquid symbols and a sweep a minute are never silent for so long while shares trade; the
+# end of a thin evening may be.
+BEGINS_WITHIN = ENDS_WITHIN = timedelta(minutes=15)
+EVENING_ENDS_WITHIN = timedelta(minutes=30)
+_MINUTE = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class ExpectedHour:
@@ -38,24 +44,91 @@ def expected_hours(session: Session, now: datetime) -> list[ExpectedHour]:
     return expected
 
 
-def hours_complete(expected: Sequence[ExpectedHour], records: Mapping[int, int]) -> Verdict:
-    """Judges that every expected hour has sealed segments with records.
+@dataclass(frozen=True, slots=True)
+class SilentEnd:
+    """A begin or an end of the day's trading of which nothing was recorded.
+
+    Attributes:
+        begins: From when, Korean time.
+        ends: Up to when.
+        severity: How bad it is.
+    """
+
+    begins: datetime
+    ends: datetime
+    severity: Severity
+
+    @property
+    def told(self) -> str:
+        minutes = (self.ends - self.begins) // _MINUTE
+        return f"{self.begins:%H:%M} to {self.ends:%H:%M} ({minutes} minutes)"
+
+
+def silent_ends(
+    session: Session, now: datetime, recorded: tuple[datetime, datetime] | None
+) -> list[SilentEnd]:
+    """Returns the ends of a session that have no records for longer than the bound.
+
+    An hour of which a part was recorded is not silent, and a hole is known by the trade after it: only the
+    hours themselves can tell of a collector that began too late or ended too early.
+
+    Args:
+        session: The hours of the exchange.
+        now: The present: the begin is judged an hour after it, the end at once.
+        recorded: Receive times of the first and the last line of segments with records; None without any.
+    """
+    if recorded is None:
+        return []
+    first, last = recorded
+    opens, closes = session.at(session.opens), session.at(session.closes)
+    evening = None if session.after_market_to is None else session.at(session.after_market_to)
+    ends, bound = (closes, ENDS_WITHIN) if evening is None else (evening, EVENING_ENDS_WITHIN)
+    found = []
+    if now >= opens + timedelta(hours=1) and first > opens + BEGINS_WITHIN:
+        found.append(SilentEnd(opens, first, Severity.ERROR))
+    if now >= ends and last < closes - ENDS_WITHIN:
+        found.append(SilentEnd(last, ends, Severity.ERROR))
+    elif now >= ends and last < ends - bound:
+        found.append(SilentEnd(last, ends, Severity.WARN))
+    return found
+
+
+def hours_complete(
+    expected: Sequence[ExpectedHour], records: Mapping[int, int], ends: Sequence[SilentEnd] = ()
+) -> Verdict:
+    """Judges that every expected hour has sealed segments with records, from its begin to its end.
 
     Args:
         expected: The hours that must have data.
         records: Hour -> records of its sealed segments, by their manifests.
+        ends: The begin and the end of the session that have none.
     """
     missing = [hour for hour in expected if not records.get(hour.hour)]
-    worst = Severity.ERROR if any(hour.severity is Severity.ERROR for hour in missing) else Severity.WARN
+    severities = {*(hour.severity for hour in missing), *(one.severity for one in ends)}
+    told = (
+        [f"No sealed records for {', '.join(f'{hour.hour:02d}:00' for hour in missing)}."] if missing else []
+    )
+    told += [f"Nothing was recorded from {one.told}." for one in ends]
     return Verdict(
-        passed=not missing,
-        severity=worst,
-        bound=len(expected),
-        observed=len(expected) - len(missing),
-        offenders=[{"hour": hour.hour, "records": 0, "severity": hour.severity.value} for hour in missing],
-        reason="No sealed records for " + ", ".join(f"{hour.hour:02d}:00" for hour in missing) + "."
-        if missing
-        else f"All {len(expected)} trading hours that are over have sealed records.",
+        passed=not missing and not ends,
+        severity=Severity.ERROR if Severity.ERROR in severities else Severity.WARN,
+        bound=_bound(len(expected)),
+        observed="; ".join(
+            [f"{len(expected) - len(missing)} hours", *(f"silent {one.told}" for one in ends)]
+        ),
+        offenders=[
+            *({"hour": hour.hour, "silent": "all", "severity": hour.severity.value} for hour in missing),
+            *({"hour": one.begins.hour, "silent": one.told, "severity": one.severity.value} for one in ends),
+        ],
+        reason=" ".join(told) or f"All {len(expected)} trading hours that are over have sealed records.",
+    )
+
+
+def _bound(hours: int) -> str:
+    begin, end, evening = (one // _MINUTE for one in (BEGINS_WITHIN, ENDS_WITHIN, EVENING_ENDS_WITHIN))
+    return (
+        f"{hours} hours; the first record at most {begin} minutes after the opening, the last at most {end} "
+        f"before the close and {evening} before the end of the evening"
     )
 
 

@@ -54,7 +54,19 @@ def test_a_broker_that_did_not_answer_is_no_difference():
 @pytest.mark.parametrize(
     ("changes", "evidence", "reason"),
     [
-        ({"first": Span(0, 50)}, {"watches": (Watch(FIRST - 1),)}, Reason.BEFORE_WATCH),
+        (
+            {"first": Span(0, 50)},
+            {"watches": (Watch(FIRST - 1),), "undertaken_ns": FIRST - 2},
+            Reason.BEFORE_WATCH,
+        ),
+        # It was for us to watch it: the collector began late, or its line was not up.
+        ({"first": Span(0, 50)}, {"watches": (Watch(FIRST - 1),)}, Reason.OUTAGE),
+        (
+            {"first": Span(0, 50)},
+            {"watches": (Watch(FIRST - 1),), "undertaken_ns": OPENS - 10},
+            Reason.OUTAGE,
+        ),
+        ({"first": Span(0, 50)}, {"watches": (Watch(FIRST),), "departed": True}, Reason.JOURNAL_DEPARTED),
         ({"first": Span(0, 50)}, {"watches": (Watch(0, OPENS + 1), Watch(OPENS + 5))}, Reason.OUTAGE),
         ({"breaks": (Span(300, 350),)}, {"holes": (Span(300, 350),)}, Reason.HOLE),
         # A hole of which the broker's list has filled the begin and the end.
@@ -86,6 +98,13 @@ def test_missing_shares_of_a_watched_symbol_without_a_record_are_unexplained(cha
     assert found.outcome is Outcome.UNEXPLAINED
     assert found.unexplained == 50
     assert share_explained([found]) == 0.95
+
+
+def test_a_symbol_that_a_restart_selects_once_more_was_watched_before():
+    """Its trades are there from long before: what is missing ahead of them was for us to record."""
+    evidence = replace(ALL_DAY, watches=(Watch(FIRST + 10**12),), undertaken_ns=FIRST + 10**12)
+    found = reconcile(without(50, first=Span(0, 50)), OFFICIAL, evidence)
+    assert found.reasons == {Reason.OUTAGE: 50}
 
 
 def test_a_hole_that_is_smaller_than_what_is_missing_explains_nothing():

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from observer_core.accounting.compared import Watch
 from observer_core.journal.envelope import JournalLine
 from observer_core.journal.watches import DayWatches
@@ -26,6 +28,13 @@ class Day:
 
     def of(self, symbol=SAMSUNG):
         return self.found.of(CHANNEL, symbol)
+
+    def select(self, at_ns, action="enter", symbol=SAMSUNG):
+        self.tell(at_ns, "slot", action=action, symbol=symbol, channels=[CHANNEL], cause="pinned")
+
+    def undertaken(self, symbol=SAMSUNG):
+        """Since when; trading begins at 1,000, and a selection is due at 1,500."""
+        return self.found.undertaken_ns(symbol, opens_ns=1_000, due_ns=1_500)
 
 
 def test_a_registration_counts_from_its_confirmation_to_its_release():
@@ -95,3 +104,38 @@ def test_what_was_traded_without_a_slot_is_kept():
     assert day.found.unwatched == [
         {"channel": CHANNEL, "symbol": SAMSUNG, "from_cumulative": 1, "to_cumulative": 9}
     ]
+
+
+def test_a_symbol_is_ours_to_watch_from_when_it_enters_the_selection():
+    """Its first entry counts; one of which nothing is said is held since another day, or fixed."""
+    day = Day()
+    day.tell(500, "start")
+    day.select(600)
+    day.tell(601, "subscribe", action="register", channel=CHANNEL, symbol=SAMSUNG)
+    day.select(2_000, symbol=HYNIX)
+    day.select(2_500, "leave")
+    day.select(3_000)
+    assert (day.undertaken(), day.undertaken(HYNIX), day.undertaken("069500")) == (600, 2_000, 0)
+
+
+@pytest.mark.parametrize(
+    ("started", "selected", "since"),
+    [(400, 900, 900), (400, 1_400, 1_400), (400, 1_600, 0), (1_200, 1_400, 0)],
+    ids=["in time", "due later than the opening", "too late", "by a process that began too late"],
+)
+def test_what_a_day_begins_with_too_late_was_ours_from_its_begin(started, selected, since):
+    day = Day()
+    day.tell(started, "start")
+    day.select(selected)
+    day.tell(selected + 1, "subscribe", action="register", channel=CHANNEL, symbol=SAMSUNG)
+    day.select(5_000, symbol=HYNIX)
+    assert day.undertaken() == since
+    assert day.undertaken(HYNIX) == 5_000, "who comes later was chosen later"
+
+
+def test_a_restart_begins_no_day():
+    day = Day()
+    day.tell(900, "connect", registrations=1, key="first")
+    day.tell(2_000, "start")
+    day.select(2_001)
+    assert day.undertaken() == 2_001

@@ -5,8 +5,11 @@ from datetime import date, datetime, timedelta, timezone
 import polars as pl
 import pytest
 
+from observer_core.brokers.kis.catalogue import Venue
+from observer_core.brokers.kis.daily import DailyFigures
 from observer_core.lake.compaction import close_day
 from observer_core.lake.completeness import HoleAccount, build_completeness, session_at
+from observer_core.lake.official import Answer, OfficialRow, write_official
 from observer_core.lake.parquet import TableWriter
 from observer_core.lake.readers import scan
 from observer_core.lake.schemas import SCHEMAS, Table
@@ -135,3 +138,102 @@ def test_what_was_filled_twice_over_is_not_less_than_nothing():
     moment = datetime(2026, 9, 15, 10, tzinfo=KST)
     account = HoleAccount("005930", "KRX", "regular", moment, moment, 10, 15, 2, "restart")
     assert (account.missing, account.explained) == (0, 0)
+
+
+def told(journal, *records, hour):
+    """Writes the control records of a process: hour, minute, kind and what it tells."""
+    lines = []
+    for (at_hour, minute), kind, payload in records:
+        line = journal.control(kind, **payload)
+        line["wall_ns"] = journal.at(at_hour, minute)
+        lines.append(line)
+    journal.segment(lines, hour=hour)
+
+
+def registered(moment, symbol):
+    channel = {"channel": "H0STCNT0", "symbol": symbol}
+    return [
+        (moment, "slot", {"symbol": symbol, "action": "enter"}),
+        (moment, "subscribe", {**channel, "action": "register"}),
+        (moment, "acknowledge", {**channel, "action": "register", "code": "OPSP0000"}),
+    ]
+
+
+def stated(paths, day, **volumes):
+    """Lets the broker state the day's volume of a symbol on the KRX."""
+    rows = [
+        OfficialRow(
+            symbol[1:], Venue.KRX, Answer.STATED, at(day, 20, 10), DailyFigures(1, 1, 1, 1, volume, 1)
+        )
+        for symbol, volume in volumes.items()
+    ]
+    write_official(paths, day, rows)
+
+
+def account(found):
+    columns = ("symbol", "session", "volume", "hole_volume", "missing_volume", "explained_volume", "reasons")
+    return found.rows.select(columns).rows()
+
+
+def test_a_collector_that_began_late_lacks_what_was_traded_before(paths, journal, day):
+    """Up from 09:50 only: the first trades of 10 shares each tell of 22 and 100 more. Of a symbol that was
+    selected at 12:00 nothing was for us to record before."""
+    began = [((9, 50), "start", {}), *registered((9, 50), "005930"), *registered((12, 0), "000660")]
+    told(journal, *began, hour=9)
+    write(paths, Table.SCALP_TRADES, day, [
+        trade(at(day, 9, 51), 10, 32), trade(at(day, 15, 30), 10, 42),
+        trade(at(day, 12, 1), 10, 110, symbol="000660"),
+    ])  # fmt: skip
+    found = build_completeness(paths, day)
+    assert account(found) == [
+        ("000660", "regular", 10, 0, 0, 0, ""),
+        ("005930", "regular", 20, 22, 22, 22, "outage 1"),
+    ]
+    assert found.rows["coverage"].to_list() == [1.0, 1 - 22 / 42]
+    assert found.rows["first_hole_at"].to_list() == [None, at(day, 9)]
+    assert found.rows["last_hole_at"].to_list() == [None, at(day, 9, 51)]
+    assert (found.missing_by_reason, found.apart) == ({"outage": 22}, {"before_watch": 100})
+    assert not found.measured
+
+
+def test_a_collector_that_ended_early_lacks_what_the_broker_states_beyond_it(paths, journal, day):
+    """Dead from 19:05; the symbol that was released at 18:00 by choice lacks nothing of ours."""
+    released = {"channel": "H0STCNT0", "symbol": "000660", "action": "release", "code": "OPSP0001"}
+    told(
+        journal,
+        ((7, 30), "start", {}),
+        *registered((7, 30), "005930"),
+        *registered((7, 31), "000660"),
+        ((18, 0), "acknowledge", released),
+        ((19, 5), "stop", {}),
+        hour=7,
+    )
+    write(paths, Table.SCALP_TRADES, day, [
+        trade(at(day, 9), 10, 10), trade(at(day, 19, 4), 10, 20, "3"),
+        trade(at(day, 9), 10, 10, symbol="000660"),
+    ])  # fmt: skip
+    assert build_completeness(paths, day).rows["missing_volume"].sum() == 0, "nobody can know it yet"
+    stated(paths, day, _005930=50, _000660=17)
+    found = build_completeness(paths, day)
+    assert account(found) == [
+        ("000660", "regular", 10, 0, 0, 0, ""),
+        ("005930", "after_market", 10, 30, 30, 30, "outage 1"),
+        ("005930", "regular", 10, 0, 0, 0, ""),
+    ]
+    assert (found.missing_by_reason, found.apart) == ({"outage": 30}, {"after_watch": 7})
+    assert found.measured
+
+
+def test_shares_before_the_first_trade_of_a_watched_symbol_are_unexplained(paths, journal, day):
+    told(journal, ((7, 30), "start", {}), *registered((7, 30), "005930"), hour=7)
+    write(paths, Table.SCALP_TRADES, day, [trade(at(day, 9, 5), 10, 15)])
+    assert account(build_completeness(paths, day)) == [("005930", "regular", 10, 5, 5, 0, "unexplained 1")]
+
+
+def test_a_hole_at_the_begin_is_counted_once(paths, day):
+    """The collector has measured a part of it itself."""
+    write(paths, Table.SCALP_TRADES, day, [trade(at(day, 10), 10, 60)])
+    write(paths, Table.GAPS, day, [hole(at(day, 9), at(day, 10), 20, 50, cause="restart")])
+    [row] = build_completeness(paths, day).rows.to_dicts()
+    assert (row["hole_volume"], row["missing_volume"]) == (50, 50)
+    assert row["reasons"] == "restart 1, unexplained 1"

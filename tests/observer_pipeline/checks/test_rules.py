@@ -1,6 +1,6 @@
 """Each rule passes on what it promises, and fails on what breaks it, naming the offenders."""
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 
 import pytest
 
@@ -58,10 +58,12 @@ class TestConservation:
 
     def test_day_files_hold_what_the_hours_held_and_stand_alone(self):
         rows = {"scalp_trades": 5}
-        assert conservation.day_files_complete(rows, rows, []).passed
-        assert not conservation.day_files_complete(rows, {"scalp_trades": 4}, []).passed
-        assert not conservation.day_files_complete(rows, {}, []).passed
-        assert not conservation.day_files_complete(rows, rows, ["open/hour.parquet"]).passed
+        assert conservation.day_files_complete(rows, rows, [], []).passed
+        assert not conservation.day_files_complete(rows, {"scalp_trades": 4}, [], []).passed
+        assert not conservation.day_files_complete(rows, {}, [], []).passed
+        assert not conservation.day_files_complete(rows, rows, ["open/hour.parquet"], []).passed
+        damaged = conservation.day_files_complete(rows, rows, [], ["lake/day.parquet"])
+        assert (damaged.passed, damaged.offenders) == (False, [{"damaged": "lake/day.parquet"}])
 
 
 DECLARED = {"symbol": "string", "price": "int64"}
@@ -114,8 +116,47 @@ class TestSessions:
         assert sessions.hours_complete(expected, {9: 10, 16: 1}).passed
         assert sessions.hours_complete(expected, {16: 1}).severity is Severity.ERROR
         verdict = sessions.hours_complete(expected, {9: 10, 16: 0})
-        assert (verdict.passed, verdict.severity, verdict.observed) == (False, Severity.WARN, 1)
+        assert (verdict.passed, verdict.severity, verdict.observed) == (False, Severity.WARN, "1 hours")
         assert verdict.offenders[0]["hour"] == 16
+
+    @pytest.mark.parametrize(
+        ("first", "last", "silent"),
+        [
+            ((7, 30), (20, 0), []),
+            ((9, 15), (19, 30), []),
+            # A collector that was up from 09:50 only, one that ended at 19:05, and one at 14:10.
+            ((9, 50), (20, 0), [("09:00 to 09:50 (50 minutes)", Severity.ERROR)]),
+            ((7, 30), (19, 5), [("19:05 to 20:00 (55 minutes)", Severity.WARN)]),
+            ((7, 30), (14, 10), [("14:10 to 20:00 (350 minutes)", Severity.ERROR)]),
+        ],
+    )
+    def test_a_day_that_begins_late_or_ends_early_is_not_recorded(self, first, last, silent):
+        """Each hour has records, and a hole is known by the trade after it: only the ends tell."""
+        session = MarketCalendar().session(date(2026, 9, 15))
+        recorded = tuple(session.at(time(*moment)) for moment in (first, last))
+        ends = sessions.silent_ends(session, session.at(time(20, 10)), recorded)
+        assert [(one.told, one.severity) for one in ends] == silent
+        expected = sessions.expected_hours(session, session.at(time(20, 10)))
+        verdict = sessions.hours_complete(expected, dict.fromkeys(range(9, 20), 1), ends)
+        assert verdict.passed is not bool(silent)
+        for (told, severity), offender in zip(silent, verdict.offenders, strict=True):
+            assert told in verdict.reason
+            assert told in verdict.observed
+            assert (offender["silent"], verdict.severity) == (told, severity)
+
+    def test_the_ends_of_a_day_are_judged_when_they_are_due(self):
+        session = MarketCalendar().session(date(2026, 9, 15))
+        noon = (session.at(time(9, 0)), session.at(time(11, 59)))
+        assert sessions.silent_ends(session, session.at(time(12, 1)), noon) == []
+        assert sessions.silent_ends(session, session.at(time(9, 55)), (session.at(time(9, 50)),) * 2) == []
+        assert sessions.silent_ends(session, session.at(time(21)), None) == []
+
+    def test_before_there_was_an_after_market_a_day_ends_with_the_close(self):
+        session = MarketCalendar().session(date(2026, 1, 2))
+        begun = session.at(time(10))
+        assert sessions.silent_ends(session, session.at(time(20)), (begun, session.at(time(15, 30)))) == []
+        (end,) = sessions.silent_ends(session, session.at(time(20)), (begun, session.at(time(15))))
+        assert (end.told, end.severity) == ("15:00 to 15:30 (30 minutes)", Severity.ERROR)
 
     def test_before_the_session_nothing_is_missing(self):
         assert sessions.hours_complete([], {}).passed
@@ -220,21 +261,32 @@ class TestReference:
         assert (verdict.passed, verdict.severity) == (passed, Severity.WARN)
 
     def test_a_fallback_is_a_warning_with_the_reasons(self):
-        assert reference.preferred_source("kis-master", preferred="kis-master", failed_stages={}).passed
+        day = date(2026, 9, 15)
+        told = {"preferred": "kis-master", "day": day}
+        assert reference.preferred_source("kis-master", day, failed_stages={}, **told).passed
         verdict = reference.preferred_source(
-            "last-good", preferred="kis-master", failed_stages={"kis-master": "no answer"}
+            "last-good", date(2026, 9, 14), failed_stages={"kis-master": "no answer"}, **told
         )
         assert (verdict.passed, verdict.severity) == (False, Severity.WARN)
         assert verdict.offenders == [{"stage": "kis-master", "reason": "no answer"}]
+
+    def test_files_of_an_earlier_day_are_a_warning_with_both_dates(self):
+        verdict = reference.preferred_source(
+            "kis-master", date(2026, 9, 14), preferred="kis-master", day=date(2026, 9, 15), failed_stages={}
+        )
+        assert (verdict.passed, verdict.severity) == (False, Severity.WARN)
+        assert (verdict.bound, verdict.observed) == ("kis-master of 2026-09-15", "kis-master of 2026-09-14")
 
     def test_a_file_of_another_day_is_noticed(self):
         day = date(2026, 9, 15)
         assert reference.dated_for(day, day, severity=Severity.WARN).passed
         assert not reference.dated_for(day, date(2026, 9, 14), severity=Severity.WARN).passed
 
-    def test_a_missing_or_empty_file_is_named(self):
-        assert reference.files_kept({"a.zip": 1, "b.zip": 1}).passed
-        assert reference.files_kept({"a.zip": 1, "b.zip": 0}).offenders == [{"file": "b.zip"}]
+    def test_a_file_that_is_missing_or_damaged_is_named(self):
+        assert reference.files_kept({"a.zip": "", "b.zip": ""}).passed
+        verdict = reference.files_kept({"a.zip": "", "b.zip": "missing or empty"})
+        assert verdict.offenders == [{"file": "b.zip", "fault": "missing or empty"}]
+        assert (verdict.passed, verdict.bound, verdict.observed) == (False, 2, 1)
 
     def test_parts_make_the_whole(self):
         assert reference.adds_up(10, {"universe": 6, "group": 4}).passed
