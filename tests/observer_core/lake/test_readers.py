@@ -1,7 +1,10 @@
 """A day that is closed between the question and its answer, or meanwhile, is read whole, each row once."""
 
+import random
+
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from observer_core.errors import StorageError
 from observer_core.lake import parquet, readers
@@ -96,3 +99,52 @@ def test_a_question_gets_its_columns_its_rows_and_not_more(paths, open_day):
     gaps = scan(paths, Table.GAPS, open_day)
     both = pl.concat([rows.select("symbol"), gaps.select("symbol"), rows.select("symbol")]).collect()
     assert both.height == 2 * len(EVERY)
+
+
+CONDITIONS = (
+    pl.col("cumulative_volume") > 1000,
+    pl.col("cumulative_volume") % 2 == 1,
+    pl.col("time").dt.hour() < 2,
+    pl.col("symbol") == "005930",
+)
+
+
+def step(chance):
+    """Returns what a question may do to rows."""
+    number, start = chance.choice((1, 3, 6, 9, 99)), chance.choice((0, 2, 5, -3, -99))
+    condition = chance.choice(CONDITIONS)
+    return chance.choice(
+        (
+            lambda rows: rows.head(number),
+            lambda rows: rows.head(number),
+            lambda rows: rows.tail(number),
+            lambda rows: rows.slice(start, number),
+            lambda rows: rows.filter(condition),
+            lambda rows: rows.filter(condition),
+            lambda rows: rows.select("time", "cumulative_volume", "symbol"),
+            lambda rows: rows.with_columns(twice=pl.col("cumulative_volume") * 2).drop("twice"),
+        )
+    )
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+@pytest.mark.parametrize("days_at_once", [1, 32])
+def test_head_slice_tail_and_filter_mean_the_same_in_any_order(
+    paths, open_day, engine, days_at_once, monkeypatch
+):
+    """Whatever of a chain polars hands down to the files, and however many of them are open at a time."""
+    monkeypatch.setattr(readers, "_DAYS_AT_ONCE", days_at_once)
+    rows = scan_days(paths, Table.SCALP_TRADES, lambda: [open_day, open_day])
+    stored = rows.collect()
+    assert stored.height == 2 * len(EVERY)
+    for seed in range(150):
+        chance = random.Random(seed)
+        asked, expected = rows, stored
+        for do in [step(chance) for _ in range(chance.randrange(1, 5))]:
+            asked, expected = do(asked), do(expected)
+        assert_frame_equal(asked.collect(engine=engine), expected)
+
+
+def test_a_condition_on_the_first_rows_is_looked_at_in_those(paths, open_day):
+    rows = scan(paths, Table.SCALP_TRADES, open_day)
+    assert rows.head(TRADES_AN_HOUR).filter(pl.col("cumulative_volume") >= 1000).collect().is_empty()

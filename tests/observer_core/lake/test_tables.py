@@ -85,6 +85,30 @@ def test_a_value_is_read_the_same_beside_good_and_bad_ones(rows, journal, neighb
     assert found[1]["unparsed"] == (["cumulative_sell_volume=not a number"] if neighbour else None)
 
 
+@pytest.mark.parametrize("neighbour", [{}, {"p19": "not a number", "p6": "neither"}])
+@pytest.mark.parametrize("decimal", ["nan", "NaN", "inf", "-inf", "1e400", "1e-400", "-0.01E-400"])
+def test_a_decimal_that_no_column_can_hold_is_kept_as_it_was_sent(rows, journal, decimal, neighbour):
+    """It becomes no infinity and no zero that nobody sent, in whatever company it comes."""
+    found = rows(
+        Table.SCALP_TRADES,
+        journal.trade(journal.changed(journal.trade_47, p6=decimal, p2="\t277750", p5="\t 1.5", p12="1")),
+        journal.trade(journal.changed(journal.trade_47, **neighbour)),
+    )
+    names = ("price", "change_rate", "weighted_average_price", "unparsed")
+    assert [found[0][name] for name in names] == [
+        277750, 1.5, None, [f"weighted_average_price={decimal}"],
+    ]  # fmt: skip
+    assert found[1]["price"] == 277750
+
+
+def test_zeros_and_exponents_are_decimals_like_others(rows, journal):
+    """Also in the company of a code with an E, which makes the reader take decimals as text."""
+    for more in ({}, {"p18": "1e2"}):
+        trade = journal.changed(journal.trade_47, p5="0e5", p6="-0.00", **more)
+        [row] = rows(Table.SCALP_TRADES, journal.trade(trade))
+        assert (row["change_rate"], row["weighted_average_price"], row["unparsed"]) == (0.0, 0.0, None)
+
+
 def test_a_decimal_with_more_digits_than_documented_is_not_rounded(rows, journal):
     [row] = rows(Table.SCALP_TRADES, journal.trade(journal.changed(journal.trade_47, p6="280395.6912")))
     assert row["weighted_average_price"] == 280395.6912
