@@ -220,6 +220,6 @@ def refuse_doubles(chunk: pl.DataFrame, schema: TableSchema, before: pl.DataFram
     identity = ", ".join(f"{name} {row[name]}" for name in schema.unique_key)
     raise ConservationError(
         f"Two rows of {schema.name} have the identity {identity}; one stands in {row.get('segment')}.",
-        remedy="One segment is a copy of another: move the copy and its manifest away, and where its hour has "
-        "been compacted, the hour's receipt and table files as well.",
+        remedy="One segment is a copy of another: move the copy and its manifest away, and where its hour is "
+        "compacted already, the hour's receipt and table files as well.",
     )
