@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -19,7 +20,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         mode: Permission bits, in force from the first byte on.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = _name_of_its_own(path, "new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -44,7 +45,7 @@ def create_atomically(path: Path, content: bytes) -> bool:
         Whether it was written; False where somebody else was first, even at the same moment.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.first")
+    temporary = _name_of_its_own(path, "first")
     write_atomically(temporary, content)
     try:
         # A hard link, unlike a rename, never replaces what is there.
@@ -55,6 +56,11 @@ def create_atomically(path: Path, content: bytes) -> bool:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
     return True
+
+
+def _name_of_its_own(path: Path, ending: str) -> Path:
+    # Not by the process's number: two pods on one volume are number 1 each, and threads share theirs.
+    return path.with_name(f".{path.name}.{uuid4().hex}.{ending}")
 
 
 def sync_folder(folder: Path) -> None:

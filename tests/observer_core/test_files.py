@@ -1,6 +1,7 @@
 """Whole-file writes are all or nothing."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,17 @@ def test_a_file_that_is_there_is_not_replaced_by_creating_it(tmp_path):
     assert create_atomically(path, b"second") is False
     assert path.read_bytes() == b"first"
     assert [one.name for one in path.parent.iterdir()] == ["file"]
+
+
+def test_writers_that_share_a_process_number_do_not_meet(tmp_path):
+    """Two pods on one volume are process 1 each; threads stand for them here."""
+    path, contents = tmp_path / "file", [bytes([65 + number]) * 100_000 for number in range(4)]
+
+    def write_often(content):
+        for _ in range(25):
+            write_atomically(path, content)
+            assert path.read_bytes() in contents
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write_often, contents))
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 from observer_contracts.evidence.runtime.observations import (
     Attempt,
@@ -49,7 +50,8 @@ def facts_of(path: str) -> FileFacts | Unseen | None:
 def try_writing(folder: str, within: str) -> Attempt:
     """Makes a file in a folder, syncs it, renames it and removes it."""
     tried = _nearest(Path(folder), Path(within))
-    first = tried / f".observer-contracts-{os.getpid()}.new"
+    # Not by the process's number: two pods that begin at once are number 1 each, on one volume.
+    first = tried / f".observer-contracts-{uuid4().hex}.new"
     second = first.with_suffix(".renamed")
     try:
         descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

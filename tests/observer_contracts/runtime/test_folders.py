@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ def test_a_writable_folder_passes_all_four_steps(tmp_path: Path) -> None:
     attempt = try_writing(str(tmp_path), str(tmp_path))
     assert attempt.succeeded
     assert attempt.reason == "written"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_pods_try_one_volume_at_once(tmp_path: Path) -> None:
+    """Both are process 1 of their containers; threads, which share their number, stand for them."""
+    with ThreadPoolExecutor(4) as pool:
+        attempts = list(pool.map(lambda _: try_writing(str(tmp_path), str(tmp_path)), range(400)))
+    assert [attempt.reason for attempt in attempts if not attempt.succeeded] == []
     assert list(tmp_path.iterdir()) == []
 
 
