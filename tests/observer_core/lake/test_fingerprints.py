@@ -5,39 +5,13 @@ import json
 import shutil
 
 import pytest
+from dying_storage import DyingStorage, Killed
 
 from observer_core.errors import StorageError
 from observer_core.lake.compaction import close_day, compact_hour, hours_to_compact, receipts
 from observer_core.lake.parquet import read_rows, row_count
 from observer_core.lake.readers import scan, table_files
 from observer_core.lake.schemas import SCHEMAS, Table
-from observer_core.lake.storage import LakeStorage
-
-
-class Killed(BaseException):
-    """The process dies: nothing of ours may catch it."""
-
-
-class Dying(LakeStorage):
-    """A disk on which the process dies after the n-th change."""
-
-    def __init__(self, step):
-        self.left = step
-
-    def _step(self, change, *arguments):
-        change(*arguments)
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
-
-    def publish(self, source, target):
-        self._step(super().publish, source, target)
-
-    def write(self, target, content):
-        self._step(super().write, target, content)
-
-    def remove(self, path):
-        self._step(super().remove, path)
 
 
 def write(journal, sequence, *, hour=9, rows=5, spoil=None):
@@ -201,12 +175,12 @@ def test_no_file_is_taken_for_damaged_because_a_run_was_killed(paths, journal, t
         shutil.rmtree(paths.lake)
         shutil.copytree(tmp_path / "before", paths.lake)
         try:
-            compact_hour(paths, journal.day, 9, storage=Dying(step))
+            compact_hour(paths, journal.day, 9, storage=DyingStorage(step, after=True))
         except Killed:
             # A third one comes before anybody went on, and dies as well.
             third = write(journal, 3)
             with pytest.raises(Killed):
-                compact_hour(paths, journal.day, 9, storage=Dying(2))
+                compact_hour(paths, journal.day, 9, storage=DyingStorage(2, after=True))
             leaves(third)
             compact_hour(paths, journal.day, 9)
             assert segments_in_lake(paths, journal.day)["0_09_000001.jsonl"] == 5

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
+from dying_storage import DyingStorage, Killed
 
 from observer_core.clock import KST
 from observer_core.lake.compaction import (
@@ -21,37 +22,8 @@ from observer_core.lake.compaction import (
 from observer_core.lake.parquet import read_sources
 from observer_core.lake.readers import scan, sources, table_days, table_files
 from observer_core.lake.schemas import JOURNAL_TABLES, SCHEMAS, Table
-from observer_core.lake.storage import LakeStorage
 
 TABLES = (*JOURNAL_TABLES, Table.BARS_1M)
-
-
-class Killed(BaseException):
-    """The process dies: nothing of ours may catch it."""
-
-
-class FailingStorage(LakeStorage):
-    """A disk on which the process dies before or after the n-th change."""
-
-    def __init__(self, step, *, after):
-        self.left, self.after = step, after
-
-    def _step(self, change, *arguments):
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise Killed
-        change(*arguments)
-        if self.left == 0:
-            raise Killed
-
-    def publish(self, source, target):
-        self._step(super().publish, source, target)
-
-    def write(self, target, content):
-        self._step(super().write, target, content)
-
-    def remove(self, path):
-        self._step(super().remove, path)
 
 
 def content(paths, day):
@@ -260,7 +232,7 @@ def killed_at_each_step(action):
         step = 1
         while True:
             try:
-                action(FailingStorage(step, after=after))
+                action(DyingStorage(step, after=after))
             except Killed:
                 yield step
                 step += 1
@@ -329,7 +301,7 @@ def test_a_late_segment_between_a_killed_close_and_the_next_one_is_not_lost(path
     write_hour(journal, 9)
     compact_hour(paths, journal.day, 9)
     with pytest.raises(Killed):
-        close_day(paths, journal.day, storage=FailingStorage(1, after=True))
+        close_day(paths, journal.day, storage=DyingStorage(1, after=True))
     assert not is_closed(paths, journal.day)
     write_hour(journal, 9, sequence=2)
     compact_hour(paths, journal.day, 9)
