@@ -4,6 +4,9 @@ Invariant: the class of the error alone decides whether the step is tried again,
 whose fault it is, so that a refusal by the broker is never read as a violation of our own contracts.
 Retries happen at this one level, and for assets that ask a remote side: what is computed from our own files
 fails the same way each time. Run retries are for lost processes only.
+
+No asset declares a policy of retries (docs/decisions/0042-an-interrupted-step-is-not-retried.md): Dagster
+takes SIGTERM for a failure that the policy covers, and the run goes on until it is killed.
 """
 
 from __future__ import annotations
@@ -119,6 +122,18 @@ def _of_the_disk(error: OSError) -> StorageError:
             remedy="Free space or enlarge the volume; the next run does again what is not finished.",
         )
     return StorageError(f"{place}: {error.strerror or error}.", remedy="Check the data volume.")
+
+
+@contextmanager
+def retried(context: dg.AssetExecutionContext, retries: dg.RetryPolicy) -> Iterator[None]:
+    """Asks Dagster for another attempt at the step after a failure that may pass."""
+    try:
+        yield
+    except dg.Failure as failure:
+        if not failure.allow_retries:
+            raise
+        pause = retries.calculate_delay(context.retry_number + 1)
+        raise dg.RetryRequested(retries.max_retries, pause) from failure
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from observer_pipeline.checks.credentials import (
 )
 from observer_pipeline.checks.rules.reference import token_valid
 from observer_pipeline.declaration import declare
-from observer_pipeline.failures import BROKER_RETRIES, failure_of
+from observer_pipeline.failures import BROKER_RETRIES, failure_of, retried
 from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import Group
@@ -46,7 +46,6 @@ def credential_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefin
         name="kis_access_token",
         specs=[_token_spec(days)],
         check_specs=[TOKEN_CHECK],
-        retry_policy=BROKER_RETRIES,
         pool=BROKER_POOL,
     )
     approval = dg.multi_asset(
@@ -54,7 +53,6 @@ def credential_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefin
         name="kis_approval_key",
         specs=[_approval_spec(days)],
         check_specs=[APPROVAL_CHECK],
-        retry_policy=BROKER_RETRIES,
         pool=BROKER_POOL,
     )
     kiwoom = dg.multi_asset(
@@ -115,7 +113,8 @@ def _refresh_token(context: dg.AssetExecutionContext, deployment: Deployment) ->
         await tokens.access_token()
         return tokens.token_state()
 
-    yield from _refresh_kis(context, deployment, TOKEN_CHECK, ask)
+    with retried(context, BROKER_RETRIES):
+        yield from _refresh_kis(context, deployment, TOKEN_CHECK, ask)
 
 
 def _refresh_approval(context: dg.AssetExecutionContext, deployment: Deployment) -> _Results:
@@ -123,7 +122,8 @@ def _refresh_approval(context: dg.AssetExecutionContext, deployment: Deployment)
         await tokens.approval_key()
         return tokens.approval_state()
 
-    yield from _refresh_kis(context, deployment, APPROVAL_CHECK, ask)
+    with retried(context, BROKER_RETRIES):
+        yield from _refresh_kis(context, deployment, APPROVAL_CHECK, ask)
 
 
 def _refresh_kis(

@@ -32,7 +32,7 @@ from observer_core.settings import Paths
 from observer_pipeline import keys
 from observer_pipeline.assets.credentials import KIWOOM_POOL
 from observer_pipeline.declaration import declare
-from observer_pipeline.failures import SOURCE_RETRIES, is_passing, typed_failures
+from observer_pipeline.failures import SOURCE_RETRIES, is_passing, retried, typed_failures
 from observer_pipeline.metadata import SAMPLE_ROWS, sample_records
 from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
@@ -78,7 +78,6 @@ def reference_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
         backfill_policy=ONE_DAY_A_RUN,
         name="symbols",
         specs=[_master_spec(days), _symbols_spec(days)],
-        retry_policy=SOURCE_RETRIES,
         # A step is in one pool. No other step asks the master server, so this one limits that, too.
         pool=KIWOOM_POOL,
     )
@@ -143,7 +142,7 @@ def _refresh_symbols(
     day, paths = day_of(context.partition_key), deployment.paths
     stages = default_stages(deployment.settings.kis, deployment.kiwoom, paths, deployment.clock)
     patience = partial(_worth_waiting, context.retry_number, day, deployment)
-    with typed_failures():
+    with retried(context, SOURCE_RETRIES), typed_failures():
         symbols = asyncio.run(build_symbols(paths, day, stages, deployment.clock, try_again=patience))
         from_master = symbols.source == KisMasterStage.name
         master_metadata = _master_metadata(paths, day) if from_master else {}

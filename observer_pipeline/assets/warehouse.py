@@ -24,7 +24,7 @@ from observer_core.lake.columns import Column, ColumnType, TableSchema
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_pipeline import keys
 from observer_pipeline.declaration import declare
-from observer_pipeline.failures import DATABASE_RETRIES, typed_failures
+from observer_pipeline.failures import DATABASE_RETRIES, retried, typed_failures
 from observer_pipeline.metadata import SAMPLE_ROWS, sample_records
 from observer_pipeline.partitions import ONE_DAY_A_RUN, day_of
 from observer_pipeline.resources import Deployment
@@ -56,14 +56,12 @@ def warehouse_assets(days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefini
         backfill_policy=ONE_DAY_A_RUN,
         name="warehouse_load",
         specs=[_table_spec(table, days) for table in keys.WAREHOUSE_TABLES],
-        retry_policy=DATABASE_RETRIES,
         can_subset=True,
     )
     universe = dg.multi_asset(
         backfill_policy=ONE_DAY_A_RUN,
         name="warehouse_universe",
         specs=[_universe_spec(days)],
-        retry_policy=DATABASE_RETRIES,
     )
     return [tables(_load_tables), universe(_load_universe)]
 
@@ -120,7 +118,7 @@ def _load(
     day: date = day_of(context.partition_key)
     engine = warehouse.connect(deployment.settings.database)
     refused: list[ObserverError] = []
-    with typed_failures():
+    with retried(context, DATABASE_RETRIES), typed_failures():
         for version in warehouse.migrate(engine):
             context.log.info(f"The schema of the warehouse was brought to version {version}.")
         for table in tables:

@@ -15,7 +15,7 @@ import dagster as dg
 from observer_pipeline import keys
 from observer_pipeline.checks.warehouse_schema import CHECKS, judge
 from observer_pipeline.declaration import declare
-from observer_pipeline.failures import DATABASE_RETRIES, typed_failures
+from observer_pipeline.failures import DATABASE_RETRIES, retried, typed_failures
 from observer_pipeline.resources import Deployment
 from observer_pipeline.vocabulary import Group
 
@@ -29,7 +29,6 @@ def warehouse_schema_assets() -> list[dg.AssetsDefinition]:
         name="warehouse_schema",
         specs=[_spec()],
         check_specs=CHECKS,
-        retry_policy=DATABASE_RETRIES,
         can_subset=True,
     )
     return [made(_prepare)]
@@ -57,7 +56,7 @@ def _prepare(
 
     today = deployment.instant.date()
     engine = warehouse.connect(deployment.settings.database)
-    with typed_failures():
+    with retried(context, DATABASE_RETRIES), typed_failures():
         done = warehouse.prepare(engine, today)
         found = warehouse.readiness(engine, today)
     context.log.info(

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import zlib
+from collections import Counter
 
 import dagster as dg
 import polars as pl
@@ -40,6 +41,26 @@ def test_the_class_of_an_error_decides_cause_and_retry(error, cause, retried):
     failure = failure_of(error)
     assert failure.metadata["cause"].value == cause
     assert failure.allow_retries is retried
+
+
+def test_only_steps_that_ask_a_remote_side_are_tried_again(deployment, monkeypatch):
+    """Neither broker nor database is there."""
+    quick = dg.RetryPolicy(max_retries=2, delay=0.01)
+    for module, name in (("credentials", "BROKER_RETRIES"), ("warehouse", "DATABASE_RETRIES")):
+        monkeypatch.setattr(f"observer_pipeline.assets.{module}.{name}", quick)
+    deployment.set_environment(DB_PORT="9")
+    run = deployment.run("refresh_reference")
+    asked = Counter(
+        event.step_key for event in run.events if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY
+    )
+    assert asked == {"kis_access_token": 2, "kis_approval_key": 2, "symbols": 3, "warehouse_universe": 2}
+    assert set(run.failures) == asked.keys() - {"symbols"}
+    shown = {step: failed.user_failure_data for step, failed in run.failures.items()}
+    assert {step: one.metadata["cause"].value for step, one in shown.items()} == {
+        "kis_access_token": "external: network",
+        "kis_approval_key": "external: network",
+        "warehouse_universe": "external: database",
+    }
 
 
 def test_a_refused_key_is_an_external_failure_and_the_universe_is_built_all_the_same(deployment):

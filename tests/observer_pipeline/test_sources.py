@@ -1,6 +1,8 @@
 """The broker's files are waited for while there is time, so that one bad minute settles no day."""
 
 import io
+import os
+import signal
 import threading
 import zipfile
 from collections import Counter
@@ -121,6 +123,23 @@ def test_a_server_that_stays_busy_gives_way_to_the_next_source(refresh):
     assert asked["all"] == SOURCE_RETRIES.max_retries + 1
 
 
+def test_an_interrupt_ends_the_run_instead_of_asking_once_more(refresh, mounts):
+    """SIGTERM while a source is asked: a drained pod, or a person who terminates the run."""
+
+    def interrupted(name: str, content: bytes) -> bytes:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return as_kept(name, content)
+
+    result, asked = refresh(served=interrupted)
+    assert not result.success
+    assert asked["all"] == 1
+    logged = [one.dagster_event for one in mounts.instance.all_logs(result.run_id) if one.dagster_event]
+    said = [event.event_type for event in logged]
+    assert said.count(dg.DagsterEventType.STEP_START) == 1
+    assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in said
+    assert not mounts.paths.symbols(mounts.day).exists()
+
+
 def test_shortly_before_the_auction_nobody_waits(refresh, mounts):
     mounts.set_clock(mounts.at(8, 25))
     result, asked = refresh(failures=99)
@@ -223,4 +242,3 @@ def test_the_step_that_asks_the_sources_is_in_a_pool():
     """Kiwoom and the master server are asked by one step at a time."""
     [symbols, _] = reference_assets(trading_days(clock_is_virtual=False))
     assert symbols.op.pool == KIWOOM_POOL
-    assert symbols.op.retry_policy == SOURCE_RETRIES

@@ -126,6 +126,11 @@ class Deployment:
         found = [entry.dagster_event for entry in self.instance.all_logs(run_id)]
         return [event.event_type_value for event in found if event]
 
+    def is_in_step(self, run_id: str, step: str) -> bool:
+        """Returns whether the last event of a run is that a step has begun."""
+        last = [entry.dagster_event for entry in self.instance.all_logs(run_id) if entry.dagster_event][-1:]
+        return [(one.event_type_value, one.step_key) for one in last] == [("STEP_START", step)]
+
     def monitored(self, run_id: str) -> DagsterRunStatus:
         """Returns the state of a run after another look of run monitoring."""
         self.monitor()

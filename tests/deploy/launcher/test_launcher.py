@@ -177,7 +177,7 @@ def _running(deployment) -> str:
     """Returns a run that downloads from a server which takes the connection and does not answer."""
     with deployment.setting(KIS_MASTER_URL=f"{deployment.silent_server}/"):
         run_id = deployment.launch()
-        deployment.wait(lambda: deployment.events(run_id).count("STEP_START") == 2, "the second step")
+        deployment.wait(lambda: deployment.is_in_step(run_id, "symbols"), "the step that downloads")
     return run_id
 
 
