@@ -12,7 +12,7 @@ checked; files and folders synced. In exchange the peers parse nearly three time
 statistics of every column: ours are of those by which readers prune. Each measurement is a process of its
 own, so that its peak memory is its own; rounds alternate.
 
-    python bench/compaction.py [--rows 1000000] [--rounds 3] [--large]
+    python bench/compaction.py [--rows 1000000] [--rounds 5] [--large]
 
 `--large` compacts twenty times the rows, too, in the same hour and with peak memory (7 GB of disk per
 20 M rows, and as much for the lines on their way); without it the cost's growth is measured from a
@@ -312,7 +312,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=int(os.environ.get("BENCH_ROWS", "1000000")))
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="grow to twenty times the rows")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()

@@ -24,7 +24,7 @@ from observer_core.journal import SealedSegment
 from observer_core.lake import quarantine
 from observer_core.lake.ahead import made_ahead
 from observer_core.lake.extracting import extract
-from observer_core.lake.merging import refuse_doubles
+from observer_core.lake.merging import last_row, refuse_doubles
 from observer_core.lake.ordering import in_order
 from observer_core.lake.parquet import FileSource, TableWriter, row_count
 from observer_core.lake.parsing import INDEX
@@ -37,6 +37,9 @@ from observer_core.lake.spool import Spool
 
 # How a receipt calls a line whose channel is known from the manifest's count only.
 UNREADABLE = "unreadable"
+
+# Chunks of rows that wait for being written: now one takes longer to make, now one to write.
+_CHUNKS_AHEAD = 2
 
 
 @dataclass(slots=True)
@@ -84,7 +87,7 @@ def convert(segments: Sequence[SealedSegment], day: date, work: Path) -> Convert
             # Three threads at work: one puts lines together, one makes rows of them, this one writes those.
             with (
                 closing(made_ahead(spool.take(table))) as chunks,
-                closing(made_ahead(map(partial(_extracted, table, day), chunks))) as extracted,
+                closing(made_ahead(map(partial(_extracted, table, day), chunks), _CHUNKS_AHEAD)) as extracted,
             ):
                 for rows in _rows(table, extracted, counts, entries):
                     writer.write(rows)
@@ -110,8 +113,7 @@ def _rows(
     before: pl.DataFrame | None = None
     for rows, rejected in extracted:
         refuse_doubles(rows, schema, before)
-        # A value each, and not a slice: that would keep all of the rows.
-        before = before if rows.is_empty() else rows.select(pl.all().last())
+        before = before if rows.is_empty() else last_row(rows, schema)
         for segment, number in rows.group_by("segment").len().iter_rows():
             counts[segment].rows[table] += number
         for entry in rejected:

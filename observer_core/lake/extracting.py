@@ -26,6 +26,7 @@ from observer_core.brokers.kis.catalogue import (
 from observer_core.journal.envelope import CONTROL_CHANNEL, WHOLE_FRAME, ControlKind
 from observer_core.lake import gap_records, splitting
 from observer_core.lake.keyed_rows import split_by_key
+from observer_core.lake.ordering import is_constant
 from observer_core.lake.parsing import INDEX, REJECTS, Parsed, parse_values, received_at, reject_all
 from observer_core.lake.runs import Lines
 from observer_core.lake.schemas import SCHEMAS, Table, table_of
@@ -159,7 +160,7 @@ def _encoding_fault(encoding: str, payload: str) -> str:
 
 def _groups(rows: pl.DataFrame, column: str) -> Iterator[tuple[Any, pl.DataFrame]]:
     """Yields the rows of each value of a column; most often there is one, and nothing is moved."""
-    if not rows.is_empty() and rows[column].eq_missing(rows[column][0]).all():
+    if not rows.is_empty() and is_constant(rows[column]):
         yield rows[column][0], rows
         return
     for (value,), group in rows.partition_by(column, as_dict=True, maintain_order=True).items():

@@ -108,8 +108,7 @@ def merge(
             whole = pl.concat([schema_adapted(rows, schema) for rows in slices])
             chunk = in_order(whole, schema.sort_key)
             refuse_doubles(chunk, schema, before)
-            # A value each, and not a slice: that would keep all of the rows.
-            before = chunk.select(pl.all().last())
+            before = last_row(chunk, schema)
             yield chunk
 
 
@@ -189,6 +188,18 @@ def _kept_rows(parts: Iterable[_OpenPart]) -> dict[str, int]:
     return {symbol: kept for symbol, kept in totals.items() if kept}
 
 
+def last_row(chunk: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
+    """Returns what `refuse_doubles` need know of the last row of a chunk that has rows."""
+    # A value each, and not a slice: that would keep all of the rows.
+    return _identities(chunk, schema).select(pl.all().last())
+
+
+def _identities(chunk: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
+    """Returns the columns that tell where a row belongs and which line it is."""
+    told = {*schema.sort_key, *schema.unique_key, "symbol", "segment"}
+    return chunk[[name for name in chunk.columns if name in told]]
+
+
 def _require_order(before: pl.DataFrame, chunk: pl.DataFrame, schema: TableSchema) -> None:
     last, first = (rows.select(schema.sort_key).row(0) for rows in (before, chunk.head(1)))
     if last > first:
@@ -207,16 +218,17 @@ def refuse_doubles(chunk: pl.DataFrame, schema: TableSchema, before: pl.DataFram
         before: The last row of the chunk before, where a symbol may have been cut between the two.
     """
     keys = ["symbol", *(name for name in schema.unique_key if name != "symbol")]
+    rows = _identities(chunk, schema)
     if before is not None and not chunk.is_empty():
-        _require_order(before, chunk, schema)
-        chunk = pl.concat([before, chunk])
-    same = pl.Series([True], dtype=pl.Boolean).new_from_index(0, chunk.height)
+        _require_order(before, rows, schema)
+        rows = pl.concat([before, rows])
+    same = pl.Series([True], dtype=pl.Boolean).new_from_index(0, rows.height)
     # Backwards: what changes from row to row comes last, and most often decides alone.
     for name in reversed(keys):
-        same &= chunk[name] == chunk[name].shift(1)
+        same &= rows[name] == rows[name].shift(1)
         if not same.any():
             return
-    row = chunk.filter(same).row(0, named=True)
+    row = rows.filter(same).row(0, named=True)
     identity = ", ".join(f"{name} {row[name]}" for name in schema.unique_key)
     raise ConservationError(
         f"Two rows of {schema.name} have the identity {identity}; one stands in {row.get('segment')}.",

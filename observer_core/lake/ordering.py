@@ -41,9 +41,15 @@ def is_in_order(rows: pl.DataFrame, keys: Sequence[str]) -> bool:
     if rows.is_empty():
         return True
     # A column of one value, such as the shard, orders nothing.
-    telling = [key for key in keys if not (rows[key] == rows[key][0]).all()]
+    telling = [key for key in keys if not is_constant(rows[key])]
     ascending = pl.lit(value=True)
     for key in reversed(telling):
         here, before = pl.col(key), pl.col(key).shift(1)
         ascending = (here > before) | ((here == before) & ascending)
     return bool(rows.select(ascending.all()).item())
+
+
+def is_constant(column: pl.Series) -> bool:
+    """Returns whether a column with rows has one value, or null, in all of them."""
+    nulls = column.null_count()
+    return nulls == len(column) or (not nulls and bool((column == column[0]).all()))

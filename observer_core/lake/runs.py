@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from observer_core.lake.ordering import is_in_order, order_by_first
+from observer_core.lake.ordering import is_constant, is_in_order, order_by_first
 from observer_core.lake.text_views import ended, texts_at
 
 ORDER = ("key", "provider", "shard", "epoch", "frame", "record")
@@ -29,6 +29,8 @@ _PIECE_LINES = 1_024
 _START, _SIZE = "text_start", "text_size"
 # Which part a line is of.
 _OWNER = "part"
+# What differs from line to line of a connection.
+_COUNTING = "frame"
 
 Identity = tuple[Any, ...]
 
@@ -51,7 +53,7 @@ class _Constants:
     def __init__(self, columns: pl.DataFrame) -> None:
         self._names = columns.columns
         # A column stays in any case: the others know from it how many lines there are.
-        same = [column.name for column in columns if column.name != _START and _is_constant(column)]
+        same = [column.name for column in columns if column.name != _START and is_constant(column)]
         # Their values, and not a slice: that would keep all of the column.
         self._values = [pl.Series(name, [columns[name][0]], columns.schema[name]) for name in same]
         self.others = [name for name in self._names if name not in same]
@@ -75,7 +77,7 @@ class _InMemory:
 
 
 class _InFiles:
-    """Lines in two files; only what is asked for is read, and nothing stays mapped."""
+    """Lines in two files; only what is asked for is read, and nothing stays mapped or open."""
 
     def __init__(self, path: Path, columns: pl.DataFrame, text: memoryview) -> None:
         self._columns, self._text = path.with_suffix(".arrow"), path.with_suffix(".text")
@@ -84,20 +86,44 @@ class _InFiles:
         columns = columns[self._constants.others]
         # One chunk, so that every piece but the last has the same length; short texts stand in their views.
         table = columns.rechunk().to_arrow(compat_level=pl.CompatLevel.newest()).combine_chunks()
-        with pa.OSFile(str(self._columns), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table, max_chunksize=_PIECE_LINES)
+        self._schema, self._places = table.schema, [0]
+        # Pieces alone, and their places here: a file of Arrow has them at its end, and reading that for each
+        # range costs half as much again as the range.
+        with self._columns.open("wb") as file:
+            for piece in table.to_batches(max_chunksize=_PIECE_LINES):
+                self._places.append(self._places[-1] + file.write(piece.serialize()))
 
     def columns(self, start: int, length: int) -> pl.DataFrame:
         first, last = start // _PIECE_LINES, (start + length - 1) // _PIECE_LINES
-        with pa.OSFile(str(self._columns), "rb") as file, pa.ipc.open_file(file) as reader:
-            table = pa.Table.from_batches([reader.get_batch(piece) for piece in range(first, last + 1)])
-        found = pl.DataFrame(pl.from_arrow(table.slice(start - first * _PIECE_LINES, length)))
-        return self._constants.added_to(found, length)
+        begin, *ends = self._places[first : last + 2]
+        content = pa.py_buffer(_part_of(self._columns, begin, ends[-1] - begin))
+        pieces = [
+            pa.ipc.read_record_batch(content[place - begin : end - begin], self._schema)
+            for place, end in pairwise([begin, *ends])
+        ]
+        table = pa.Table.from_batches(pieces).slice(start - first * _PIECE_LINES, length)
+        return self._constants.added_to(pl.DataFrame(pl.from_arrow(table)), length)
 
     def text(self, start: int, length: int) -> memoryview:
-        with self._text.open("rb") as file:
-            file.seek(start)
-            return memoryview(file.read(length))
+        return memoryview(_part_of(self._text, start, length))
+
+
+def _part_of(path: Path, start: int, length: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(length)
+
+
+class _Edges:
+    """Of each key its first and its last line, for putting parts side by side without reading them."""
+
+    def __init__(self, lines: pl.DataFrame) -> None:
+        same = {name: lines[name][0] for name in ORDER if name != _COUNTING and is_constant(lines[name])}
+        self._others = lines[[name for name in ORDER if name not in same]]
+        self._of_all = dict.fromkeys(ORDER) | same
+
+    def __getitem__(self, place: int) -> Identity:
+        return tuple({**self._of_all, **self._others.row(place, named=True)}.values())
 
 
 class Run:
@@ -113,42 +139,55 @@ class Run:
         self.counts = _key_counts(columns)
         self._keys = list(self.counts)
         self._ends = [0, *accumulate(self.counts.values())]
-        # Of each key its first and its last line; nothing need be read for putting parts side by side.
-        places = np.repeat(self._ends, 2)[1:-1] - np.tile([0, 1], len(self._keys))
-        self._edges = _InMemory(columns.select(_START, *ORDER)[places], memoryview(b""))
-        self._store: _Store = _InMemory(columns, text) if path is None else _InFiles(path, columns, text)
+        edges = np.repeat(self._ends, 2)[1:-1] - np.tile([0, 1], len(self._keys))
+        self._edges = _Edges(columns.select(ORDER)[edges])
+        self.store: _Store = _InMemory(columns, text) if path is None else _InFiles(path, columns, text)
 
-    def part(self, first: str, last: str) -> Part:
-        """Returns the lines of a range of keys, not yet read."""
-        start, end = bisect_left(self._keys, first), bisect_right(self._keys, last)
-        edges = self._edges.columns(2 * start, 2 * (end - start))
-        return Part(self._store, self._ends[start], self._ends[end] - self._ends[start], edges)
+    @property
+    def height(self) -> int:
+        """Lines in all."""
+        return self._ends[-1]
+
+    def start_of(self, key: str) -> int:
+        """Returns the place of a key's first line; where it has none, where it would stand."""
+        return self._ends[bisect_left(self._keys, key)]
+
+    def end_of(self, key: str) -> int:
+        """Returns the place behind a key's last line."""
+        return self._ends[bisect_right(self._keys, key)]
+
+    def edges(self, start: int, end: int) -> tuple[Identity, Identity]:
+        """Returns the first and the last line's identity between two places that are ends of keys."""
+        first, behind = bisect_left(self._ends, start), bisect_left(self._ends, end)
+        return self._edges[2 * first], self._edges[2 * behind - 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some lines of a run.
+    """Some lines of a run, not yet read.
 
     Attributes:
-        store: Where they lie.
-        start: The first one's place in the run.
-        height: How many there are.
-        edge_lines: The first and the last line of each key, without their payloads.
+        run: The run.
+        start: The first one's place.
+        end: The place behind the last one; both are ends of keys.
     """
 
-    store: _Store
+    run: Run
     start: int
-    height: int
-    edge_lines: pl.DataFrame
+    end: int
+
+    @property
+    def height(self) -> int:
+        """How many lines there are."""
+        return self.end - self.start
 
     def edges(self) -> tuple[Identity, Identity]:
         """Returns the first and the last line's identity."""
-        ordered = self.edge_lines.select(ORDER)
-        return ordered.row(0), ordered.row(-1)
+        return self.run.edges(self.start, self.end)
 
     def columns(self) -> pl.DataFrame:
         """Returns the columns, with places in the run's text."""
-        return self.store.columns(self.start, self.height)
+        return self.run.store.columns(self.start, self.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +236,7 @@ def _text(parts: Sequence[Part], columns: pl.DataFrame) -> bytes:
     for owner in np.unique(owners[firsts]).tolist():
         own = owners[firsts] == owner
         begin, end = int(starts[firsts[own]].min()), int(ends[lasts[own]].max())
-        sources[owner] = (parts[owner].store.text(begin, end - begin), begin)
+        sources[owner] = (parts[owner].run.store.text(begin, end - begin), begin)
     pieces = []
     for owner, first, last in zip(
         owners[firsts].tolist(), starts[firsts].tolist(), ends[lasts].tolist(), strict=True
@@ -228,11 +267,6 @@ def _sorted(columns: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         order = columns.select(pl.arg_sort_by(ORDER)).to_series()
         found = columns[order]
     return found, order
-
-
-def _is_constant(column: pl.Series) -> bool:
-    nulls = column.null_count()
-    return nulls == len(column) or (not nulls and bool((column == column[0]).all()))
 
 
 def _key_counts(lines: pl.DataFrame) -> dict[str, int]:

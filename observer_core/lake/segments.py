@@ -22,6 +22,7 @@ from observer_core.journal.segment import Manifest, SealedSegment
 from observer_core.lake import quarantine
 from observer_core.lake.ahead import made_ahead
 from observer_core.lake.extracting import route
+from observer_core.lake.ordering import is_constant
 from observer_core.lake.quarantine import Entry
 from observer_core.lake.reading import BLOCK_BYTES, Block, Envelopes, open_envelopes, read_blocks
 from observer_core.lake.schemas import Table, table_of
@@ -132,7 +133,7 @@ def _take_over(block: Block, opened: Envelopes, intake: SegmentIntake, spool: Sp
 
 def _counted(values: pl.Series) -> dict[str, int]:
     """Returns how often each value occurs; most often there is one."""
-    if (values == values[0]).all():
+    if is_constant(values):
         return {values[0]: len(values)}
     return dict(values.value_counts().iter_rows())
 

@@ -1,10 +1,10 @@
 """Lines of one run of compaction, sorted by symbol, on their way from segments to tables.
 
 Invariant: every line added comes out once, in the order (key, provider, shard, epoch, frame, record).
-Memory holds `memory_lines`, `memory_bytes` of sorted runs and one chunk, whatever the size of all: what is
-more lies in files, each a sorted run (`lake.runs`), of which a range of keys is read at a time. A key with
-more lines than a chunk is cut where one run ends before the next begins, which is everywhere in a journal:
-a shard writes in order.
+Memory holds `waiting_bytes` of lines, `memory_bytes` of sorted runs and one chunk, whatever the size of
+all: what is more lies in files, each a sorted run (`lake.runs`), of which a range of keys is read at a time.
+A key with lines that do not fit into a chunk is cut where one run ends before the next begins, which is
+everywhere in a journal: a shard writes in order.
 
 Lines are put in order while they are narrow, as text: moving sixty typed columns costs ten times as
 much.
@@ -18,19 +18,19 @@ from pathlib import Path
 
 import polars as pl
 
-from observer_core.lake.merging import symbol_ranges
 from observer_core.lake.runs import Lines, Part, Run, joined
 from observer_core.lake.schemas import Table
 
-# About 45 MB of trades, and as much again twice while they are put in order.
-MEMORY_LINES = 100_000
-# Of sorted runs: 300,000 trades or so, which most hours have not. A file costs a copy each way, and pages.
-MEMORY_BYTES = 96 * 1024 * 1024
+# Of lines not yet sorted: 120,000 trades or so. As much again is taken twice while they are put in order;
+# with less, an hour has more runs, and each range is read from all of them.
+WAITING_BYTES = 36 * 1024 * 1024
+# Of sorted runs: 240,000 trades or so, which most hours have not. A file costs a copy each way, and pages.
+MEMORY_BYTES = 72 * 1024 * 1024
 # Of a line beside its payload.
 _LINE_BYTES = 64
-# A range of keys; about 190 MB of trades while they are cut and typed. A range costs 15 ms of processor time
-# beside what its lines cost.
-RANGE_LINES = 81_920
+# A range of keys. Four of them are in work at once, and a row group each in the file: fewer lines take less
+# memory and more space.
+RANGE_LINES = 57_344
 
 
 class Spool:
@@ -38,21 +38,21 @@ class Spool:
 
     Args:
         folder: An empty folder of its own.
-        memory_lines: Lines that may wait in memory for being sorted.
+        waiting_bytes: Size of the lines that may wait in memory for being sorted.
         memory_bytes: Size of the sorted runs that may stay in memory.
-        range_lines: Lines to aim at in one chunk.
+        range_lines: Lines at most in one chunk, where they can be parted.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        memory_lines: int = MEMORY_LINES,
+        waiting_bytes: int = WAITING_BYTES,
         memory_bytes: int = MEMORY_BYTES,
         range_lines: int = RANGE_LINES,
     ) -> None:
         self._folder = folder
-        self._memory_lines = memory_lines
+        self._waiting_bytes = waiting_bytes
         self._memory_bytes = memory_bytes
         self._range_lines = range_lines
         self.clear()
@@ -82,8 +82,8 @@ class Spool:
         if lines.is_empty():
             return
         self._waiting.setdefault(table, []).append(lines)
-        self._held += lines.height
-        if self._held >= self._memory_lines:
+        self._held += _size(lines)
+        if self._held >= self._waiting_bytes:
             for waiting in list(self._waiting):
                 self._sort(waiting, stored=True)
 
@@ -92,38 +92,74 @@ class Spool:
         if table in self._waiting:
             self._sort(table, stored=False)
         runs = self._runs.pop(table, [])
-        totals: Counter[str] = Counter()
-        for run in runs:
-            totals.update(run.counts)
-        for first, last in symbol_ranges(totals, self._range_lines):
-            parts = [part for part in (run.part(first, last) for run in runs) if part.height]
-            # The rows of gaps are put in order of their symbols, which stand in their payloads, as a whole.
-            if first == last and table is not Table.GAPS:
-                yield from _pieces(parts, self._range_lines)
-            else:
-                yield from joined(parts)
+        # The rows of gaps are put in order of their symbols, which stand in their payloads, as a whole.
+        lines = None if table is Table.GAPS else self._range_lines
+        for parts in _packed(runs, lines):
+            yield from joined(parts, lines=lines)
 
     def _sort(self, table: Table, *, stored: bool) -> None:
         """Makes a run of the lines that wait."""
         lines = pl.concat(self._waiting.pop(table))
-        self._held -= lines.height
+        size = _size(lines)
+        self._held -= size
         runs = self._runs.setdefault(table, [])
-        size = int(lines["payload"].str.len_bytes().sum()) + _LINE_BYTES * lines.height
         stays = not stored or size <= self._room
         if stays:
             self._room -= size
         runs.append(Run(lines, None if stays else self._folder / f"{table}-{len(runs):06d}"))
 
 
-def _pieces(parts: Sequence[Part], lines: int) -> Iterator[Lines]:
-    """Yields one key's lines, some at a time."""
-    edges = sorted(((part.edges(), part) for part in parts), key=lambda found: found[0])
-    group: list[Part] = []
-    height, end = 0, None
-    for (first, last), part in edges:
-        if end is not None and height + part.height > lines and first > end:
-            yield from joined(group, lines=lines)
-            group, height, end = [], 0, None
-        group.append(part)
-        height, end = height + part.height, last if end is None else max(end, last)
-    yield from joined(group, lines=lines)
+def _size(lines: pl.DataFrame) -> int:
+    return int(lines["payload"].str.len_bytes().sum()) + _LINE_BYTES * lines.height
+
+
+def _packed(runs: Sequence[Run], lines: int | None) -> Iterator[list[Part]]:
+    """Yields all lines of some runs in chunks, each with a part of every run that has lines in it.
+
+    Chunks are as even as runs allow, since each is worked on while another one is written.
+
+    Args:
+        runs: Sorted runs.
+        lines: How many at most in a chunk; None makes one chunk. Lines that cannot be parted are one of more.
+    """
+    totals: Counter[str] = Counter()
+    for run in runs:
+        totals.update(run.counts)
+    given, held = [0] * len(runs), 0
+    for key in sorted(totals):
+        if lines is None or held + totals[key] <= lines:
+            held += totals[key]
+            continue
+        reached = [run.start_of(key) for run in runs]
+        for owners in _in_succession(runs, key):
+            height = sum(runs[owner].counts[key] for owner in owners)
+            if held and held + height > lines:
+                yield _between(runs, given, reached)
+                given, held = reached.copy(), 0
+            for owner in owners:
+                reached[owner] = runs[owner].end_of(key)
+            held += height
+    yield _between(runs, given, [run.height for run in runs])
+
+
+def _in_succession(runs: Sequence[Run], key: str) -> Iterator[list[int]]:
+    """Yields which runs have lines of a key, one after the other; together where their lines alternate."""
+    edges = sorted(
+        (run.edges(run.start_of(key), run.end_of(key)), owner)
+        for owner, run in enumerate(runs)
+        if key in run.counts
+    )
+    group: list[int] = []
+    end = edges[0][0][1]
+    for (first, last), owner in edges:
+        if group and first > end:
+            yield group
+            group = []
+        group.append(owner)
+        end = max(end, last)
+    yield group
+
+
+def _between(runs: Sequence[Run], starts: Sequence[int], ends: Sequence[int]) -> list[Part]:
+    places = zip(runs, starts, ends, strict=True)
+    return [Part(run, start, end) for run, start, end in places if end > start]

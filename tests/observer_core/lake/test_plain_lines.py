@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from observer_core.brokers.kis.catalogue import CHANNELS
 from observer_core.errors import ConservationError
 from observer_core.journal import LineBuilder, Received
-from observer_core.lake.merging import refuse_doubles
+from observer_core.lake.merging import last_row, refuse_doubles
 from observer_core.lake.plain_lines import open_plain
 from observer_core.lake.reading import open_envelopes, read_blocks
 from observer_core.lake.schemas import SCHEMAS, Table
@@ -150,8 +150,8 @@ def test_a_line_that_is_stored_twice_is_found_where_its_symbol_was_cut():
         )
         for frame in (7, 8)
     )
-    refuse_doubles(second, schema, first)
+    refuse_doubles(second, schema, last_row(first, schema))
     with pytest.raises(ConservationError, match="frame 7"):
-        refuse_doubles(first, schema, first)
+        refuse_doubles(first, schema, last_row(first, schema))
     with pytest.raises(ConservationError, match="comes after"):
-        refuse_doubles(first, schema, second)
+        refuse_doubles(first, schema, last_row(second, schema))

@@ -1,4 +1,4 @@
-"""Blocks of a segment, their envelopes, and the spool that puts them in order."""
+"""Blocks of a segment, their envelopes, and what puts rows in order."""
 
 import io
 import threading
@@ -13,8 +13,6 @@ from observer_core.lake.ahead import made_ahead
 from observer_core.lake.merging import symbol_ranges
 from observer_core.lake.ordering import in_order, is_in_order
 from observer_core.lake.reading import open_envelopes, read_blocks
-from observer_core.lake.schemas import Table
-from observer_core.lake.spool import Spool
 
 
 @settings(deadline=None)
@@ -74,74 +72,6 @@ def test_rows_are_put_in_order_by_all_keys(rows):
     assert ordered.rows() == sorted(rows)
     assert is_in_order(ordered, ("x", "y", "z"))
     assert is_in_order(frame, ("x", "y", "z")) is (rows == sorted(rows))
-
-
-keys = st.sampled_from(["", "000660", "005930", "035720", "한"])
-identities = st.lists(st.tuples(keys, st.integers(0, 3), st.integers(0, 50)), max_size=60, unique=True)
-lengths = st.sampled_from([0, 1, 11, 12, 13, 40])
-
-
-@settings(deadline=None)
-@given(
-    st.lists(identities, max_size=4),
-    st.integers(1, 30),
-    st.tuples(st.integers(0, 60), st.sampled_from([0, 4_000, 10**6])),
-    lengths,
-)
-def test_the_spool_gives_back_every_line_in_order(tmp_path_factory, parts, range_lines, memory, length):
-    """Each with its own payload, whether it stayed in memory or lay in a file."""
-    spool = Spool(
-        tmp_path_factory.mktemp("spool"),
-        range_lines=range_lines,
-        memory_lines=memory[0],
-        memory_bytes=memory[1],
-    )
-    for number, rows in enumerate(parts):
-        frame = pl.DataFrame(
-            rows, schema={"key": pl.String, "epoch": pl.Int64, "frame": pl.Int64}, orient="row"
-        )
-        spool.add(
-            Table.SCALP_TRADES,
-            frame.with_columns(
-                provider=pl.lit("kis"),
-                shard=pl.lit(str(number)),
-                record=pl.lit(0),
-                # Of some lines only, and first or not: a column that is not the same throughout.
-                encoding=pl.when(pl.col("frame") % 3 == 0).then(pl.lit("base64")),
-                payload=pl.Series([payload_of(*row, number, length) for row in rows], dtype=pl.String),
-            ),
-        )
-    taken = list(spool_ranges(spool))
-    ranges = [
-        list(lines.frame.select("key", "shard", "epoch", "frame", "payload", "encoding").rows())
-        for lines in taken
-    ]
-    expected = sorted(
-        (
-            row[0],
-            str(number),
-            row[1],
-            row[2],
-            payload_of(*row, number, length),
-            None if row[2] % 3 else "base64",
-        )
-        for number, rows in enumerate(parts)
-        for row in rows
-    )
-    assert [row for rows in ranges for row in rows] == expected
-    for lines in taken:
-        assert lines.text.decode() == "".join(f"{payload}\n" for payload in lines.frame["payload"])
-    for rows in ranges:
-        assert len(rows) <= range_lines
-
-
-def payload_of(key, epoch, frame, shard, length):
-    """A payload that tells its line, of the length wanted where that is enough to."""
-    return f"{frame}^{epoch}^{shard}^{key}".ljust(length, "호")[: max(length, frame % 3)]
-
-
-def spool_ranges(spool):
-    return spool.take(Table.SCALP_TRADES) if spool.tables else []
 
 
 @settings(deadline=None)
