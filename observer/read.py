@@ -104,8 +104,7 @@ def at(folder: str | Path) -> Lake:
     Raises:
         ConfigurationError: There is no such folder, or it has no lake.
     """
-    environment = {"OBSERVER_DATA_DIR": str(folder), "OBSERVER_SNAPSHOT_DIR": str(folder)}
-    lake = Lake(Paths(PathSettings.load(environment)))
+    lake = Lake(Paths.of_data(Path(folder)))
     if not lake.paths.lake.is_dir():
         raise ConfigurationError(
             f"{lake.paths.lake} is not there.",

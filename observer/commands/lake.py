@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from datetime import date
+from pathlib import Path
 
+from observer_core.errors import ConfigurationError
 from observer_core.lake import receipts
 from observer_core.lake.dictionary import render_dictionary
 from observer_core.settings import Paths, PathSettings
@@ -23,6 +25,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "verify", help="read closed days and compare their bytes with the receipts; exit 1 if a file differs"
     )
     verifying.add_argument(
+        "--data", type=Path, help="the data folder; the mounts of the deployment where it is left out"
+    )
+    verifying.add_argument(
         "days", nargs="*", type=date.fromisoformat, metavar="YYYY-MM-DD", help="all closed days if none"
     )
 
@@ -34,11 +39,22 @@ def run(arguments: argparse.Namespace) -> int:
         0 done, 1 a file is damaged or missing.
     """
     if arguments.lake_command == "verify":
-        paths = Paths(PathSettings.load())
-        paths.require_mounts()
-        return _verify(paths, arguments.days)
+        return _verify(_paths(arguments.data), arguments.days)
     print(render_dictionary(), end="")
     return 0
+
+
+def _paths(data: Path | None) -> Paths:
+    if data is None:
+        paths = Paths(PathSettings.load())
+        paths.require_mounts()
+        return paths
+    paths = Paths.of_data(data)
+    if not paths.lake.is_dir():
+        raise ConfigurationError(
+            f"{paths.lake} is not there.", remedy="Name the data folder of a deployment with --data."
+        )
+    return paths
 
 
 def _verify(paths: Paths, days: list[date]) -> int:

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         InputError: There is no query, or more than one.
     """
     query = sys.stdin.read() if arguments.query is None else arguments.query
-    paths = _paths(arguments.data)
+    paths = Paths(PathSettings.load()) if arguments.data is None else Paths.of_data(arguments.data)
     for attempt in range(1, _ATTEMPTS + 1):
         connection = open_lake(paths)
         try:
@@ -165,13 +165,6 @@ def _only_reads(connection: duckdb.DuckDBPyConnection, statement: duckdb.Stateme
     return [one.type for one in inner] == [duckdb.StatementType.SELECT]
 
 
-def _paths(data: Path | None) -> Paths:
-    if data is None:
-        return Paths(PathSettings.load())
-    folder = str(data)
-    return Paths(PathSettings.load({"OBSERVER_DATA_DIR": folder, "OBSERVER_SNAPSHOT_DIR": folder}))
-
-
 def _add_view(connection: duckdb.DuckDBPyConnection, paths: Paths, table: Table) -> None:
     """Makes a table's view: of its files, or without rows where there are none.
 
@@ -193,7 +186,10 @@ def _add_view(connection: duckdb.DuckDBPyConnection, paths: Paths, table: Table)
 def _query_of(connection: duckdb.DuckDBPyConnection, paths: Paths, table: Table) -> str:
     """Returns the query that gives a table's rows, of its files as they are now."""
     days = readers.table_days(paths, table)
-    files = [file for day in days for file in readers.table_files(paths, table, day)]
+    found = {day: readers.table_files(paths, table, day) for day in days}
+    for day, held in found.items():
+        readers.require_told(paths, table, day, held)
+    files = [file for held in found.values() for file in held]
     for file in files:
         with file.open("rb") as content:
             parquet.require_whole(content)

@@ -18,7 +18,7 @@ from polars.exceptions import PanicException
 from polars.io.plugins import register_io_source
 
 from observer_core.errors import StorageError
-from observer_core.lake import parquet
+from observer_core.lake import parquet, receipts
 from observer_core.lake.parquet import FileSource
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.settings.paths import Paths
@@ -39,6 +39,29 @@ def table_files(paths: Paths, table: Table, day: date) -> tuple[Path, ...]:
     return (closed,) if closed.exists() else (*hours, *so_far)
 
 
+def require_told(paths: Paths, table: Table, day: date, files: Sequence[Path]) -> None:
+    """Refuses a closed day whose receipt tells of a file that has gone: it is no day without rows.
+
+    Args:
+        paths: The layout.
+        table: The table.
+        day: Trading day.
+        files: What `table_files` has found.
+
+    Raises:
+        StorageError: The file is missing, or the receipt cannot be read.
+    """
+    path = paths.lake_day(table, day)
+    # The file is looked for once more: a close may have come in between.
+    if files or table not in receipts.read(paths.lake_day_receipt(day)).files or path.exists():
+        return
+    raise StorageError(
+        f"The table file {path} is missing; the receipt of the day tells of it.",
+        remedy="Restore it from the backup target; while the journal still has the whole day, compact_hours "
+        "makes it anew.",
+    )
+
+
 def scan(paths: Paths, table: Table, day: date) -> pl.LazyFrame:
     """Returns a day of a table; without rows where there are none yet.
 
@@ -57,7 +80,7 @@ def scan_days(paths: Paths, table: Table, days: Callable[[], Sequence[date]]) ->
     """Returns days of a table; without rows where there are none.
 
     Only the columns, row groups and rows that a question needs are read. Collecting it raises StorageError
-    where a file is damaged.
+    where a file is damaged or missing.
 
     Args:
         paths: The layout.
@@ -151,17 +174,19 @@ def _opened(paths: Paths, table: Table, day: date, held: ExitStack) -> list[IO[b
     """Opens all files of a day; whoever replaces or removes them later takes nothing from the reader.
 
     Raises:
-        StorageError: A file is damaged, or files vanish faster than they are opened.
+        StorageError: A file is damaged or missing, or files vanish faster than they are opened.
     """
     for _ in range(_ATTEMPTS):
         with ExitStack() as opened:
             try:
-                files: list[IO[bytes]] = [
-                    opened.enter_context(path.open("rb")) for path in table_files(paths, table, day)
-                ]
+                found = table_files(paths, table, day)
+                require_told(paths, table, day, found)
+                files: list[IO[bytes]] = [opened.enter_context(path.open("rb")) for path in found]
             except FileNotFoundError:
                 # The day was closed since its hours were listed.
                 continue
+            except IsADirectoryError as error:
+                raise parquet.damaged(Path(error.filename), "a folder") from error
             for file in files:
                 parquet.require_whole(file)
             held.push(opened.pop_all())

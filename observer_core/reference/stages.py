@@ -17,7 +17,14 @@ from observer_core.clock import Clock
 from observer_core.errors import MasterFileError
 from observer_core.market.calendar import MarketCalendar
 from observer_core.reference.listing import LISTING_DATE, read_listing
-from observer_core.reference.symbols import LAST_GOOD, PACKAGED_LISTING, Loaded, Stage, last_good_symbols
+from observer_core.reference.symbols import (
+    LAST_GOOD,
+    PACKAGED_LISTING,
+    Loaded,
+    Stage,
+    last_good,
+    last_good_symbols,
+)
 from observer_core.settings import KisSettings, KiwoomSettings, Paths
 
 
@@ -92,12 +99,15 @@ class LastGoodStage:
     name: ClassVar[str] = LAST_GOOD
 
     async def load(self, day: date) -> Loaded:
-        symbols = last_good_symbols(self.paths, day)
+        found = last_good(self.paths, day)
+        symbols = found.symbols
         if symbols is None:
+            if found.damaged:
+                raise found.damaged[0]
             return Loaded((), "this deployment has no earlier file from a broker")
-        return Loaded(
-            symbols.instruments, f"symbols of {symbols.day} from {symbols.source}", as_of=symbols.as_of
-        )
+        passed_over = "".join(f"; passed over: {error}" for error in found.damaged)
+        remark = f"symbols of {symbols.day} from {symbols.source}{passed_over}"
+        return Loaded(symbols.instruments, remark, as_of=symbols.as_of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,8 +154,27 @@ def read_symbols(path: Path) -> Symbols:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class LastGood:
+    """What this deployment has of earlier days.
+
+    Attributes:
+        symbols: The newest ones that came from a broker; None where there are none.
+        damaged: What is wrong with newer files, which were passed over.
+    """
+
+    symbols: Symbols | None
+    damaged: tuple[InputError, ...]
+
+
 def last_good_symbols(paths: Paths, before: date) -> Symbols | None:
     """Returns the newest symbols of an earlier day that came from a broker; None where there are none."""
+    return last_good(paths, before).symbols
+
+
+def last_good(paths: Paths, before: date) -> LastGood:
+    """Returns the newest symbols of an earlier day that came from a broker, and which files are damaged."""
+    damaged: list[InputError] = []
     for days in range(1, _LOOK_BACK_DAYS + 1):
         path = paths.symbols(before - timedelta(days=days))
         if not path.exists():
@@ -164,10 +183,11 @@ def last_good_symbols(paths: Paths, before: date) -> Symbols | None:
             symbols = read_symbols(path)
         except InputError as error:
             _log.warning("A damaged symbols file is passed over.", error=str(error))
+            damaged.append(error)
             continue
         if symbols.is_live:
-            return symbols
-    return None
+            return LastGood(symbols, tuple(damaged))
+    return LastGood(None, tuple(damaged))
 
 
 def encode_symbols(symbols: Symbols) -> bytes:

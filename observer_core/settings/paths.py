@@ -38,6 +38,12 @@ class Paths:
 
     settings: PathSettings
 
+    @classmethod
+    def of_data(cls, folder: Path) -> Paths:
+        """Returns the layout of a data folder, wherever it lies, for those who only read in it."""
+        named = {"OBSERVER_DATA_DIR": str(folder), "OBSERVER_SNAPSHOT_DIR": str(folder)}
+        return cls(PathSettings.load(named))
+
     @property
     def mounts(self) -> tuple[Mount, ...]:
         """The four mounts with the variable that names each."""

@@ -161,6 +161,7 @@ def _sources(paths: Paths, table: WarehouseTable, day: date) -> list[Source]:
         path = paths.universe(day)
         return [_file_source(path, path.name, read_universe(path).size)] if path.exists() else []
     files = readers.table_files(paths, Table(table), day)
+    readers.require_told(paths, Table(table), day, files)
     if table is WarehouseTable.BARS_1M:
         return [_file_source(path, table, parquet.row_count(path)) for path in files]
     found = (source for path in files for source in parquet.read_sources(path))

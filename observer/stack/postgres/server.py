@@ -24,7 +24,7 @@ from observer.stack import ports
 from observer.stack.postgres.account import Account
 from observer.stack.postgres.binaries import Binaries, find_binaries
 from observer.stack.postgres.home import SUPERUSER, ServerHome, environment
-from observer_core.errors import ProcessError, StorageError
+from observer_core.errors import DiskFullError, ProcessError, StorageError
 from observer_core.settings import DatabaseSettings
 
 ROLE = "observer"
@@ -93,7 +93,7 @@ class PostgresServer:
         Raises:
             ConfigurationError: No fitting programs.
             ProcessError: It does not start; the message ends with its log.
-            StorageError: The folder belongs to another user.
+            StorageError: The folder belongs to another user, or its disk is full.
         """
         try:
             self.home.folder.mkdir(parents=True, exist_ok=True)
@@ -104,6 +104,11 @@ class PostgresServer:
                 self.home.make(self.binaries, account, durable=self._durable)
             self.home.end_leftovers()
             self._run(self.binaries, account)
+        except psycopg2.errors.DiskFull as error:
+            raise DiskFullError(
+                f"PostgreSQL in {self.home.folder} has no space left: {str(error).strip().splitlines()[0]}.",
+                remedy="Free space, or choose a folder on a larger disk; then start again.",
+            ) from error
         except PermissionError as error:
             raise StorageError(
                 f"{error.filename} belongs to another user.",

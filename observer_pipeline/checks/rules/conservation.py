@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from observer_pipeline.checks.verdict import Offender, Severity, Verdict
 
 _SHOWN = 24
+# In a sentence.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def day_files_complete(
         observed=sum(files.values()),
         offenders=offenders[:_SHOWN],
         reason=f"{len(wrong)} tables differ, {len(left_open)} files of open hours are left, "
-        f"{len(changed)} day files are damaged."
+        f"{len(changed)} day files are damaged{''.join(f', {name}' for name in changed[:_NAMED])}."
         if failed
         else f"{len(files)} day files hold all rows.",
     )

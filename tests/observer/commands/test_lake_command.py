@@ -61,3 +61,13 @@ def test_a_flipped_bit_a_lost_file_and_a_receipt_of_an_earlier_version_are_told(
 def test_a_day_that_is_not_closed_is_said_to_be_open(paths, capsys):
     status, told = verify(capsys, date(2026, 9, 23).isoformat())
     assert (status, told[0]) == (0, "open      2026-09-23: its files are compared once it is closed")
+
+
+def test_a_data_folder_is_enough(paths, capsys, monkeypatch, tmp_path):
+    """As for `observer sql`: who looks into a copy has no deployment."""
+    monkeypatch.delenv("OBSERVER_LOG_DIR")
+    capsys.readouterr()
+    assert main(["lake", "verify", "--data", str(paths.data)]) == 0
+    assert capsys.readouterr().out.splitlines() == ["2 whole, 0 damaged, 0 missing, 0 untold"]
+    assert main(["lake", "verify", "--data", str(tmp_path)]) != 0
+    assert "Name the data folder of a deployment with --data" in capsys.readouterr().err

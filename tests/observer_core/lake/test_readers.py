@@ -148,3 +148,21 @@ def test_head_slice_tail_and_filter_mean_the_same_in_any_order(
 def test_a_condition_on_the_first_rows_is_looked_at_in_those(paths, open_day):
     rows = scan(paths, Table.SCALP_TRADES, open_day)
     assert rows.head(TRADES_AN_HOUR).filter(pl.col("cumulative_volume") >= 1000).collect().is_empty()
+
+
+def test_a_file_that_has_gone_is_no_day_without_rows(paths, open_day):
+    close_day(paths, open_day)
+    rows = scan(paths, Table.SCALP_TRADES, open_day)
+    paths.lake_day(Table.SCALP_TRADES, open_day).unlink()
+    with pytest.raises(StorageError, match=r"scalp_trades/date=.*/day\.parquet is missing.*compact_hours"):
+        rows.collect()
+    assert scan(paths, Table.SCALP_QUOTES, open_day).collect().is_empty(), "no quote came on that day"
+
+
+def test_a_folder_in_place_of_a_file_is_named(paths, open_day):
+    close_day(paths, open_day)
+    file = paths.lake_day(Table.SCALP_TRADES, open_day)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(StorageError, match=r"day\.parquet is damaged: a folder"):
+        scan(paths, Table.SCALP_TRADES, open_day).collect()

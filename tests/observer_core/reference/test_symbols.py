@@ -159,6 +159,24 @@ async def test_a_damaged_earlier_file_is_passed_over(paths, clock, market):
     assert last_good_symbols(paths, DAY).day == DAY - timedelta(days=2)
 
 
+async def test_a_damaged_last_good_file_is_a_failure_of_its_stage(paths, clock, market):
+    """And not a file that never was: somebody can restore it."""
+    stages = (LastGoodStage(paths), Source("packaged-listing", market(1400)))
+    earlier = paths.symbols(DAY - timedelta(days=1))
+    earlier.parent.mkdir(parents=True, exist_ok=True)
+    earlier.write_text("{")
+    symbols = await build_symbols(paths, DAY, stages, clock)
+    assert symbols.stages[0].outcome is Outcome.FAILED
+    assert earlier.name in symbols.stages[0].reason
+
+
+async def test_the_last_good_file_tells_what_was_passed_over(paths, clock, market):
+    await build_symbols(paths, DAY - timedelta(days=2), (Source("kis-master", market(1300)),), clock)
+    paths.symbols(DAY - timedelta(days=1)).write_text("{")
+    symbols = await build_symbols(paths, DAY, (LastGoodStage(paths),), clock)
+    assert "symbols of 2026-09-13 from kis-master; passed over: " in symbols.stages[0].reason
+
+
 async def test_without_any_source_the_error_tells_what_each_said(paths, clock, market):
     stages = (Source("kis-master", NetworkError("no route")), Source("packaged-listing", market(5)))
     with pytest.raises(InputError, match=r"kis-master: no route; packaged-listing: implausible: 5 symbols"):

