@@ -189,7 +189,7 @@ def _kept_rows(parts: Iterable[_OpenPart]) -> dict[str, int]:
 
 
 def last_row(chunk: pl.DataFrame, schema: TableSchema) -> pl.DataFrame:
-    """Returns what `refuse_doubles` need know of the last row of a chunk that has rows."""
+    """Returns what `refuse_doubles` needs to know of the last row of a chunk that has rows."""
     # A value each, and not a slice: that would keep all of the rows.
     return _identities(chunk, schema).select(pl.all().last())
 
