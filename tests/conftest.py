@@ -31,6 +31,11 @@ FOREIGN = {
 }
 
 
+def pytest_configure() -> None:
+    """Lets processes that tests start end at SIGTERM, also where whoever started pytest ignores it."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 @dataclass
 class Demo:
     """A demo that has proved its day, with Dagster still open.

@@ -1,8 +1,8 @@
 """Ties a child process to the life of the process that starts it.
 
-Invariant: the kernel signals the child when its parent ends, even by SIGKILL; no child of the local
-stack outlives it. The bond is to the *thread* that starts the child (prctl(2), PR_SET_PDEATHSIG),
-so children are started from the main thread only.
+Invariant: the kernel signals the child when its parent ends, even by SIGKILL, and the child does not ignore
+it from birth; no child of the local stack outlives it. The bond is to the *thread* that starts the child
+(prctl(2), PR_SET_PDEATHSIG), so children are started from the main thread only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import psutil
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0
+# What a caller may ignore (a script with `trap '' TERM`, a job in the background), and each child inherit.
+_ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 # Loaded before any fork: the child must not import between fork and exec.
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -31,6 +33,8 @@ def bond(to_signal: signal.Signals) -> Callable[[], None]:
     parent = os.getpid()
 
     def set_bond() -> None:
+        for ending in _ENDINGS:
+            signal.signal(ending, signal.SIG_DFL)
         if _libc.prctl(_PR_SET_PDEATHSIG, int(to_signal), 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
         # The parent may have ended between fork and here; then nobody will ever send the signal.

@@ -64,6 +64,17 @@ async def test_ready_is_what_the_probe_says(tmp_path: Path) -> None:
     assert await child.stop() == ""
 
 
+async def test_a_child_can_be_stopped_whatever_the_caller_ignores(tmp_path: Path) -> None:
+    """A script that ignores SIGTERM and starts the stack hands that on to all that it starts."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        child = Child(program(tmp_path, "import time; time.sleep(60)"))
+        child.start()
+        assert await child.stop() == ""
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 async def test_an_early_end_names_the_log_and_quotes_it(tmp_path: Path) -> None:
     """The operator sees the cause without opening a file."""
     child = Child(program(tmp_path, "raise SystemExit('the disk is full')", ready_file="never"))
