@@ -1,8 +1,8 @@
 """Puts slot plans into force, and writes down who was watched when.
 
 Invariant: the plan is renewed at every look, and every symbol that enters or leaves is a control record
-with its reason, as is every signal and every signal that found no place; so "no data" of a symbol and
-minute can always be told from "not watched".
+with its reason, as is every signal and every signal that found no place; each day begins with those who
+stay. So "no data" of a symbol and minute can always be told from "not watched", from the day's journal alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import TypeGuard
 
 from observer_collector.market_hours import MarketHours
@@ -23,6 +24,7 @@ from observer_collector.slots.triggers import TriggerRules, Triggers
 from observer_core.accounting import VolumeContinuity
 from observer_core.brokers.kis.catalogue import Key
 from observer_core.clock import Clock
+from observer_core.clock.base import kst_datetime
 from observer_core.journal import ControlKind
 from observer_core.logs import logger
 from observer_core.reference.universe import Universe
@@ -76,6 +78,7 @@ class SlotDesk:
         self._sampled_ns = 0
         self._samples: dict[str, tuple[int, int]] = {}
         self._told: set[tuple[str, int]] = set()
+        self._day: date | None = None
         self.pairs: tuple[Pair, ...] = ()
         self.overflow: tuple[Signal, ...] = ()
         self.signals = 0
@@ -116,6 +119,7 @@ class SlotDesk:
         if not self._adopted:
             return
         now_ns = self._clock.now_ns()
+        self._begin_day(kst_datetime(now_ns).date())
         plan = self._planner.plan(now_ns)
         for change in plan.changes:
             self._tell(change, now_ns)
@@ -183,6 +187,16 @@ class SlotDesk:
     def _counts(self, at_ns: int) -> bool:
         """Returns whether figures of this hour are signals: not in an auction, and with places for them."""
         return self._planner.rules.signal_symbols > 0 and self._hours.phase(at_ns).delivers_trades
+
+    def _begin_day(self, day: date) -> None:
+        """Writes into a day's journal who is watched since an earlier one."""
+        stays = self.planner.holds if self._day not in (None, day) else ()
+        self._day = day
+        for symbol in stays:
+            channels = list(self._planner.channels_of(symbol))
+            self._recorder.control(
+                ControlKind.SLOT, {"symbol": symbol, "action": "stay", "channels": channels}
+            )
 
     def _tell(self, change: Change, now_ns: int) -> None:
         self.changes += 1

@@ -56,6 +56,29 @@ def reconcile(ours: CapturedDay, official: DailyFigures | None, evidence: Eviden
     )
 
 
+def reconcile_silent(symbol: str, venue: str, official: int | None, evidence: Evidence) -> Reconciled:
+    """Compares a day of which no trade is there with the broker's volume.
+
+    Args:
+        symbol: A symbol of the day's selection.
+        venue: The venue.
+        official: Shares that the broker states; None where it did not answer.
+        evidence: What was recorded about the day.
+    """
+    if not official:
+        return Reconciled(symbol, venue, official, 0)
+    reason = reason_for_all(evidence)
+    return Reconciled(
+        symbol=symbol,
+        venue=venue,
+        official=official,
+        captured=0,
+        reasons={} if reason is None else {reason: official},
+        unexplained=official if reason is None else 0,
+        differences=[Difference("volume", official, 0, reason)],
+    )
+
+
 def _missing(
     ours: CapturedDay, official: DailyFigures, evidence: Evidence
 ) -> Iterator[tuple[Reason | None, int]]:
@@ -103,6 +126,21 @@ def reason_at_end(ours: CapturedDay, evidence: Evidence) -> Reason | None:
         return _set_aside(evidence)
     released = bool(evidence.watches) and evidence.watches[-1].released
     return Reason.AFTER_WATCH if released else Reason.OUTAGE
+
+
+def reason_for_all(evidence: Evidence) -> Reason | None:
+    """Returns why all shares of a day are missing; None where nothing recorded explains it."""
+    if evidence.unsealed:
+        return Reason.UNSEALED
+    if evidence.covers(evidence.opens_ns, evidence.ends_ns):
+        return _set_aside(evidence)
+    if any(watch.released for watch in evidence.watches):
+        return Reason.AFTER_WATCH
+    # When in the day shares were traded nobody tells: of a late one, all may have been before.
+    since_ns = min(evidence.undertaken_ns + _LATE_NS, evidence.ends_ns)
+    if evidence.undertaken_ns > evidence.opens_ns and evidence.covers(since_ns, evidence.ends_ns):
+        return Reason.BEFORE_WATCH
+    return Reason.JOURNAL_DEPARTED if evidence.departed else Reason.OUTAGE
 
 
 def _set_aside(evidence: Evidence) -> Reason | None:

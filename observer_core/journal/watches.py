@@ -4,7 +4,8 @@ Invariant: a registration counts from the broker's confirmation to our release o
 whatever was planned. One that lasts over midnight is known by how its day goes on: a symbol whose first
 record of the day is no confirmation was registered before. A process that ended without a word was there
 up to the last line of its segment. A symbol is ours to watch from when it enters the selection; what a shard
-selects as it starts the day too late was ours from the day's begin.
+selects as it starts the day too late was ours from the day's begin. One that enters and is never confirmed
+was not registered.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from observer_core.accounting.compared import Watch
+from observer_core.brokers.kis.catalogue import CHANNELS, Kind
 from observer_core.journal.content import open_content
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind, JournalLine, parse_line
 from observer_core.journal.segment import SealedSegment
@@ -21,6 +23,7 @@ from observer_core.journal.segment import SealedSegment
 _CONTROL = f'"channel":"{CONTROL_CHANNEL}"'.encode()
 _ALREADY_REGISTERED = "OPSP0002"
 _ENDS = (ControlKind.DISCONNECT, ControlKind.STOP)
+_TRADE_CHANNELS = frozenset(name for name, channel in CHANNELS.items() if channel.kind is Kind.TRADE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,16 @@ class DayWatches:
     _ended_ns: dict[str, int] = field(default_factory=dict)
     _entered: dict[str, _Entered] = field(default_factory=dict)
     _selecting: dict[str, int] = field(default_factory=dict)
+    _stayed: set[str] = field(default_factory=set)
+    _left_ns: dict[tuple[str, str], int | None] = field(default_factory=dict)
+
+    def selected(self, channel: str, *, after_ns: int) -> list[str]:
+        """Returns the symbols that were selected for a channel of trades after an instant, in order."""
+        return sorted(
+            symbol
+            for (own, symbol), left_ns in self._left_ns.items()
+            if own == channel and (left_ns is None or left_ns > after_ns)
+        )
 
     def undertaken_ns(self, symbol: str, *, opens_ns: int, due_ns: int) -> int:
         """Returns since when it was for us to watch a symbol; 0 where since an earlier day.
@@ -60,7 +73,7 @@ class DayWatches:
             due_ns: When a day's selection is due at the latest.
         """
         entered = self._entered.get(symbol)
-        if entered is None:
+        if entered is None or symbol in self._stayed:
             return 0
         first = entered.started_ns is not None
         late = first and (entered.started_ns or 0) > opens_ns
@@ -71,7 +84,7 @@ class DayWatches:
         pair = (channel, symbol)
         found = list(self._closed.get(pair, ()))
         found += [Watch(held[pair]) for held in self._open.values() if pair in held]
-        if not found:
+        if not found and (symbol not in self._entered or symbol in self._stayed):
             # Nothing was said about it all day: it was registered before, while its connection lasted.
             ended = max(self._ended_ns.values(), default=None)
             found = [Watch(0, ended)]
@@ -113,9 +126,13 @@ class DayWatches:
 
     def _select(self, line: JournalLine) -> None:
         told = json.loads(line.payload)
-        if told["action"] == "enter":
-            entered = _Entered(line.wall_ns, self._selecting.get(line.shard))
-            self._entered.setdefault(str(told["symbol"]), entered)
+        action, symbol = told["action"], str(told["symbol"])
+        if action == "enter":
+            self._entered.setdefault(symbol, _Entered(line.wall_ns, self._selecting.get(line.shard)))
+        elif action == "stay" and symbol not in self._entered:
+            self._stayed.add(symbol)
+        for channel in _TRADE_CHANNELS.intersection(told.get("channels", ())):
+            self._left_ns[channel, symbol] = line.wall_ns if action == "leave" else None
 
     def _known(self, pair: tuple[str, str]) -> bool:
         return pair in self._closed or any(pair in held for held in self._open.values())

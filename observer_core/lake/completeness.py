@@ -84,7 +84,7 @@ class Completeness:
         holes: The breaks of continuity, by symbol, with those at the begin and the end of the day.
         path: Its file; None where nothing was traded.
         apart: Reason -> shares that are in no row: not for us to record, or not to be told now.
-        measured: Whether the broker has stated the day's volume of each symbol and venue with a trade.
+        measured: Whether the broker has stated the volume of each symbol and venue recorded or selected.
     """
 
     rows: pl.DataFrame

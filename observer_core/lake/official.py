@@ -55,6 +55,13 @@ class OfficialRow:
     figures: DailyFigures | None = None
     error: str = ""
 
+    @property
+    def traded(self) -> int | None:
+        """Shares of the day; of what has no row, nothing was traded. None where nothing was answered."""
+        if self.figures is not None:
+            return self.figures.volume
+        return 0 if self.answer is Answer.NO_ROW else None
+
 
 def recorded_pairs(paths: Paths, day: date) -> list[tuple[str, Venue]]:
     """Returns the symbols and venues of which the lake holds a trade of a day."""

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, time
 
 import polars as pl
 
 from observer_core.accounting.compared import CapturedDay, Evidence, Reconciled, Span
-from observer_core.accounting.reconciliation import reconcile
+from observer_core.accounting.reconciliation import reconcile, reconcile_silent
 from observer_core.brokers.kis.catalogue import CHANNELS, Kind, Venue
 from observer_core.journal.departed import manifests_of
 from observer_core.journal.reader import sealed_segments
 from observer_core.journal.watches import DayWatches, watches_of
 from observer_core.lake.captured import captured_days
-from observer_core.lake.official import read_official
+from observer_core.lake.official import read_official, recorded_pairs
 from observer_core.lake.pending import unsealed_segments
 from observer_core.lake.readers import scan
 from observer_core.lake.schemas import Table
@@ -28,9 +29,25 @@ from observer_core.settings.paths import Paths, Track
 
 _TRADES = {channel.venue: name for name, channel in CHANNELS.items() if channel.kind is Kind.TRADE}
 _VENUES = {name: venue for venue, name in _TRADES.items()}
+
+Pair = tuple[str, Venue]
+
 _NANOSECONDS = 1_000_000_000
 # A universe that is there when the opening auction begins is in force minutes later.
 _SELECTION_GRACE_NS = 15 * 60 * _NANOSECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDay:
+    """What is there of a day, and what was recorded about it.
+
+    Attributes:
+        captured: Of each symbol and venue with a trade.
+        silent: Of each one that was in the selection and has none.
+    """
+
+    captured: Sequence[tuple[CapturedDay, Evidence]]
+    silent: Sequence[tuple[str, Venue, Evidence]]
 
 
 def reconcile_day(paths: Paths, day: date, *, calendar: MarketCalendar | None = None) -> list[Reconciled]:
@@ -42,23 +59,45 @@ def reconcile_day(paths: Paths, day: date, *, calendar: MarketCalendar | None = 
         calendar: The exchanges' hours.
 
     Returns:
-        One comparison for each symbol and venue with a trade or an official figure, in order.
+        One comparison for each symbol and venue that has a trade or was in the selection, in order.
 
     Raises:
         StorageError: A segment of the journal is damaged.
     """
     session = (calendar or MarketCalendar()).session(day)
-    official = {(row.symbol, row.venue.value): row.figures for row in read_official(paths, day)}
-    return [
-        reconcile(ours, official.get((ours.symbol, ours.venue)), evidence)
-        for ours, evidence in captured_with_evidence(paths, day, session)
+    recorded = recorded_day(paths, day, session)
+    answers = read_official(paths, day)
+    figures = {(row.symbol, row.venue.value): row.figures for row in answers}
+    traded = {(row.symbol, row.venue): row.traded for row in answers}
+    found = [
+        reconcile(ours, figures.get((ours.symbol, ours.venue)), evidence)
+        for ours, evidence in recorded.captured
     ]
+    found += [
+        reconcile_silent(symbol, venue.value, traded.get((symbol, venue)), evidence)
+        for symbol, venue, evidence in recorded.silent
+    ]
+    return sorted(found, key=lambda one: (one.symbol, one.venue))
 
 
-def captured_with_evidence(
-    paths: Paths, day: date, session: Session
-) -> Iterator[tuple[CapturedDay, Evidence]]:
-    """Yields what is there of each symbol and venue with a trade, and what was recorded about it.
+def pairs_to_compare(paths: Paths, day: date, *, calendar: MarketCalendar | None = None) -> list[Pair]:
+    """Returns the symbols and venues of which the lake has a trade of a day, or that were in its selection.
+
+    Args:
+        paths: The layout.
+        day: The trading day, as far as it is compacted.
+        calendar: The exchanges' hours.
+
+    Raises:
+        StorageError: A segment of the journal is damaged.
+    """
+    session = (calendar or MarketCalendar()).session(day)
+    watches = watches_of(sealed_segments(paths.journal(Track.SCALP, day)))
+    return sorted({*recorded_pairs(paths, day), *_selected(watches, session)})
+
+
+def recorded_day(paths: Paths, day: date, session: Session) -> RecordedDay:
+    """Returns what is there of each symbol and venue, and what was recorded about it.
 
     Args:
         paths: The layout.
@@ -70,25 +109,48 @@ def captured_with_evidence(
     """
     here = sealed_segments(paths.journal(Track.SCALP, day))
     watches, departed = watches_of(here), len(here) < len(manifests_of(paths, Track.SCALP, day))
+    evidence_of = _evidence_of(paths, day, session, watches, departed=departed)
+    captured = captured_days(paths, day)
+    silent = _selected(watches, session) - {(ours.symbol, Venue(ours.venue)) for ours in captured}
+    return RecordedDay(
+        [(ours, evidence_of(ours.symbol, Venue(ours.venue))) for ours in captured],
+        [(symbol, venue, evidence_of(symbol, venue)) for symbol, venue in sorted(silent)],
+    )
+
+
+def _evidence_of(
+    paths: Paths, day: date, session: Session, watches: DayWatches, *, departed: bool
+) -> Callable[[str, Venue], Evidence]:
     unsealed = bool(unsealed_segments(paths, day))
     holes, unwatched = _holes(paths, day), _unwatched(watches)
     aside = _quarantined(paths, day)
     due_ns = _at_ns(session, session.auction_from) + _SELECTION_GRACE_NS
-    for ours in captured_days(paths, day):
-        pair = (ours.symbol, ours.venue)
-        opens_ns, ends_ns = _span(session, Venue(ours.venue))
-        evidence = Evidence(
+
+    def evidence_of(symbol: str, venue: Venue) -> Evidence:
+        pair = (symbol, venue.value)
+        opens_ns, ends_ns = _span(session, venue)
+        return Evidence(
             opens_ns=opens_ns,
             ends_ns=ends_ns,
-            watches=watches.of(_TRADES[Venue(ours.venue)], ours.symbol),
-            undertaken_ns=watches.undertaken_ns(ours.symbol, opens_ns=opens_ns, due_ns=due_ns),
+            watches=watches.of(_TRADES[venue], symbol),
+            undertaken_ns=watches.undertaken_ns(symbol, opens_ns=opens_ns, due_ns=due_ns),
             holes=holes.get(pair, ()),
             unwatched=unwatched.get(pair, ()),
             quarantined=aside[pair],
             unsealed=unsealed,
             departed=departed,
         )
-        yield ours, evidence
+
+    return evidence_of
+
+
+def _selected(watches: DayWatches, session: Session) -> set[Pair]:
+    """Returns the symbols that were in the selection while their venue was open."""
+    return {
+        (symbol, venue)
+        for venue, channel in _TRADES.items()
+        for symbol in watches.selected(channel, after_ns=_span(session, venue)[0])
+    }
 
 
 def _span(session: Session, venue: Venue) -> tuple[int, int]:

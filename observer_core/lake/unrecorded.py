@@ -1,4 +1,4 @@
-"""What a day traded before the first and after the last trade that is there.
+"""What a day traded before the first and after the last trade that is there, or where none is.
 
 Invariant: shares come from the market's own figures: the cumulative volume of the first trade, and the
 broker's official volume of the day where it was asked for; a hole that is accounted for is not counted a
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from observer_core.accounting.compared import CapturedDay, Evidence, Reason, Span
-from observer_core.accounting.reconciliation import reason_at_begin, reason_at_end
+from observer_core.accounting.reconciliation import reason_at_begin, reason_at_end, reason_for_all
 from observer_core.clock.base import kst_datetime
 from observer_core.lake.official import read_official
-from observer_core.lake.reconciling import captured_with_evidence
+from observer_core.lake.reconciling import recorded_day
 from observer_core.market.calendar import Session
 from observer_core.settings.paths import Paths
 
@@ -29,7 +29,7 @@ _APART = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Unrecorded:
-    """Shares that were for us to record at an end of a symbol's day, and that are not there.
+    """Shares that were for us to record at an end of a symbol's day, or all day, and that are not there.
 
     Attributes:
         symbol: The symbol.
@@ -50,7 +50,7 @@ class Unrecorded:
 
 @dataclass(frozen=True, slots=True)
 class DayEnds:
-    """The begin and the end of a day, of all symbols and venues with a trade.
+    """The begin and the end of a day, of all symbols and venues that have a trade or were in the selection.
 
     Attributes:
         lost: What was for us to record.
@@ -74,26 +74,29 @@ def day_ends(paths: Paths, day: date, session: Session) -> DayEnds:
     Raises:
         StorageError: A segment of the journal is damaged.
     """
-    stated = {
-        (row.symbol, row.venue.value): row.figures.volume
-        for row in read_official(paths, day)
-        if row.figures is not None
-    }
-    lost: list[Unrecorded] = []
+    answers = read_official(paths, day)
+    figures = {(row.symbol, row.venue.value): row.figures for row in answers}
+    traded = {(row.symbol, row.venue): row.traded for row in answers}
+    recorded = recorded_day(paths, day, session)
+    found: list[Unrecorded] = []
     apart: Counter[Reason] = Counter()
-    asked, answered = 0, 0
-    for ours, evidence in captured_with_evidence(paths, day, session):
-        official = stated.get((ours.symbol, ours.venue))
-        asked, answered = asked + 1, answered + (official is not None)
+    stated: list[int | None] = []
+    for ours, evidence in recorded.captured:
+        known = figures.get((ours.symbol, ours.venue))
+        stated.append(official := None if known is None else known.volume)
         apart[Reason.UNWATCHED] += sum(span.shares for span in evidence.unwatched)
-        for found in _ends(ours, official, evidence):
-            if found.reason is not None and found.reason in _APART:
-                apart[found.reason] += found.volume
-            else:
-                lost.append(found)
-    return DayEnds(
-        tuple(lost), {why: count for why, count in sorted(apart.items()) if count}, asked == answered > 0
-    )
+        found += _ends(ours, official, evidence)
+    for symbol, venue, evidence in recorded.silent:
+        stated.append(shares := traded.get((symbol, venue)))
+        if shares:
+            opens, ends = kst_datetime(evidence.opens_ns), kst_datetime(evidence.ends_ns)
+            found.append(Unrecorded(symbol, venue.value, opens, ends, shares, reason_for_all(evidence)))
+    lost = tuple(one for one in found if one.reason not in _APART)
+    for one in found:
+        if one.reason is not None and one.reason in _APART:
+            apart[one.reason] += one.volume
+    measured = bool(stated) and None not in stated
+    return DayEnds(lost, {why: count for why, count in sorted(apart.items()) if count}, measured)
 
 
 def _ends(ours: CapturedDay, official: int | None, evidence: Evidence) -> Iterator[Unrecorded]:

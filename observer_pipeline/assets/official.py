@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from observer_core.accounting.compared import Outcome
 from observer_core.accounting.reconciliation import share_explained
 from observer_core.brokers.kis.rest import KisRestClient
 from observer_core.clock.running import RunningClock
@@ -38,8 +39,9 @@ _SHOWN = 60
 FIGURES_STATED = dg.AssetCheckSpec(
     name="figures_stated",
     asset=keys.DAILY_OFFICIAL,
-    description="The broker stated its figures for every symbol and venue that was recorded. A warning, for "
-    "it is no fault of ours: `official_figures_agree` compares what there is.",
+    description="The broker stated its figures for every symbol and venue that was recorded, and answered "
+    "for those of the selection without a trade. A warning, for it is no fault of ours: "
+    "`official_figures_agree` compares what there is.",
 )
 
 
@@ -59,10 +61,10 @@ def _spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
     return declare(
         keys.DAILY_OFFICIAL,
         Group.LAKE,
-        f"{SCHEMAS[Table.DAILY_OFFICIAL].description} One request for each symbol and venue of the day's "
-        "trades, after the last data. With it stands how captured and filled-in shares compare with the "
-        "broker's: each difference has a reason out of a closed list, or it is unexplained. Right when the "
-        "broker has stated every figure.",
+        f"{SCHEMAS[Table.DAILY_OFFICIAL].description} One request for each symbol and venue that has a trade "
+        "or was in the day's selection, after the last data. With it stands how captured and filled-in "
+        "shares compare with the broker's: each difference has a reason out of a closed list, or it is "
+        "unexplained. Right when the broker has stated every figure.",
         kinds=("http", "parquet"),
         deps=(
             keys.KIS_REST,
@@ -72,21 +74,21 @@ def _spec(days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
         ),
         days=days,
         schema=SCHEMAS[Table.DAILY_OFFICIAL],
-        code_version="1",
+        code_version="2",
     )
 
 
 def _ask(
     context: dg.AssetExecutionContext, deployment: Deployment
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
-    from observer_core.lake.official import recorded_pairs, write_official  # noqa: PLC0415 - loads polars
-    from observer_core.lake.reconciling import reconcile_day  # noqa: PLC0415 - as above
+    from observer_core.lake.official import write_official  # noqa: PLC0415 - loads polars
+    from observer_core.lake.reconciling import pairs_to_compare, reconcile_day  # noqa: PLC0415 - as above
     from observer_core.reference.daily_official import ask_official  # noqa: PLC0415 - as above
 
     day, paths = day_of(context.partition_key), deployment.paths
     require_end_of_data(day, deployment.instant)
     with typed_failures():
-        pairs = recorded_pairs(paths, day)
+        pairs = pairs_to_compare(paths, day)
 
         async def ask() -> "list[OfficialRow]":
             # A conductor may have stopped time for this very run; the broker's pace goes on.
@@ -96,11 +98,17 @@ def _ask(
 
         rows = write_official(paths, day, asyncio.run(ask()) if pairs else [])
         compared = reconcile_day(paths, day)
-    unanswered = {f"{row.symbol} {row.venue}": row.error or row.answer for row in rows if row.figures is None}
+    why = {(row.symbol, row.venue.value): row.error or row.answer.value for row in rows}
+    unanswered = {
+        f"{one.symbol} {one.venue}": why[one.symbol, one.venue]
+        for one in compared
+        if one.outcome is Outcome.NOT_ANSWERED
+    }
+    asked = len(compared)
     context.log.info(
-        f"{day}: {len(rows) - len(unanswered)} of {len(rows)} official figures stated; {_told(compared)}."
+        f"{day}: {asked - len(unanswered)} of {asked} official figures stated; {_told(compared)}."
     )
-    yield result_of(figures_stated(unanswered, asked=len(rows)), FIGURES_STATED.key, day)
+    yield result_of(figures_stated(unanswered, asked=asked), FIGURES_STATED.key, day)
     yield dg.MaterializeResult(
         asset_key=keys.DAILY_OFFICIAL,
         metadata={

@@ -5,6 +5,7 @@ import pytest
 
 from observer_core.lake.readers import scan
 from observer_core.lake.schemas import Table
+from observer_core.reference.universe import read_universe
 
 HOURS = (9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
 
@@ -55,6 +56,29 @@ def test_figures_that_contradict_ours_are_an_error_with_names(recorded):
     assert rows.filter(pl.col("low_price") <= pl.col("close_price")).height == 3
     offenders = run.checks["day_close:official_figures_agree"].metadata["offenders"].value
     assert {row.data["symbol"] for row in offenders.records} == set(rows["symbol"])
+
+
+def test_a_symbol_of_which_nothing_came_is_asked_for_and_found(refreshed):
+    """Registered since yesterday, and no trade all day: healthy to look at, and lost."""
+    listed = read_universe(refreshed.paths.universe(refreshed.day)).symbols
+    silent = listed[3].code
+    refreshed.journalist().write(*HOURS, silent=[silent])
+    refreshed.set_clock(refreshed.at(20, 10))
+    with refreshed.broker():
+        run = refreshed.run("close_day")
+    assert run.success, run.failures
+    [answer] = stored(refreshed).filter(pl.col("symbol") == silent).to_dicts()
+    assert (answer["answer"], answer["venue"]) == ("stated", "KRX")
+    assert answer["volume"] > 0
+    offenders = run.checks["day_close:official_figures_agree"].metadata["offenders"].value.records
+    [found] = [row.data for row in offenders if row.data["symbol"] == silent]
+    assert (found["captured_volume"], found["unexplained_volume"]) == (0, answer["volume"])
+    [row] = (
+        scan(refreshed.paths, Table.COMPLETENESS, refreshed.day).collect().filter(symbol=silent).to_dicts()
+    )
+    assert (row["missing_volume"], row["explained_volume"], row["coverage"]) == (answer["volume"], 0, 0.0)
+    missing = run.failed_checks["completeness:nothing_missing"]
+    assert missing.startswith("ERROR"), missing
 
 
 def test_an_earlier_answer_stays_when_the_broker_is_away(recorded):

@@ -7,6 +7,8 @@ in production; records are the broker's, with symbol, time, price and volumes of
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
@@ -97,24 +99,30 @@ class Journalist:
     def set_price(self, symbol: str, price: int) -> None:
         self._prices[symbol] = price
 
-    def write(self, *hours: int, holes: int = 0, unreadable: int = 0) -> None:
+    def write(self, *hours: int, holes: int = 0, unreadable: int = 0, silent: Sequence[str] = ()) -> None:
         """Writes and seals receive hours: trades in the first minute of each, then books and sweep rows.
 
         Args:
             hours: Receive hours.
             holes: Control records of a hole, in the last hour.
             unreadable: Trades whose price is no number, in the last hour.
+            silent: Symbols that are watched since an earlier day, and of which nothing comes.
         """
         self._epoch += 1
-        asyncio.run(self._write(hours, holes, unreadable))
+        asyncio.run(self._write(hours, holes, unreadable, silent))
 
     def _at(self, hour: int, minute: int = 0, second: int = 0) -> datetime:
         return at(hour, minute, second, day=self._day)
 
-    async def _write(self, hours: tuple[int, ...], holes: int, unreadable: int) -> None:
+    async def _write(
+        self, hours: tuple[int, ...], holes: int, unreadable: int, silent: Sequence[str]
+    ) -> None:
         scalp, swing = (self._writer(track) for track in (Track.SCALP, Track.SWING))
         tasks = [asyncio.create_task(writer.run()) for writer in (scalp, swing)]
         self._control(scalp, ControlKind.CONNECT, '{"reason":"start"}', self._at(hours[0]))
+        for symbol in silent:
+            stays = {"symbol": symbol, "action": "stay", "channels": ["H0STCNT0", "H0STASP0"]}
+            self._control(scalp, ControlKind.SLOT, json.dumps(stays), self._at(hours[0]))
         for hour in hours:
             for second in (1, 20, 40):
                 for symbol in self._prices:

@@ -70,7 +70,7 @@ def _lost(one: Reconciled) -> int:
 
 def _reason(compared: Sequence[Reconciled], *, faults: int, waiting: int, lost: int) -> str:
     if not compared:
-        return "Nothing was compared: no trade of the day is in the lake."
+        return "Nothing was compared: no trade of the day is in the lake, and no symbol was selected."
     if waiting == len(compared):
         return (
             f"external: nothing was compared: the broker stated no figures for {waiting} symbols and venues."

@@ -146,3 +146,18 @@ def test_odd_rows_of_an_answer_are_counted_and_the_first_of_a_field_is_written_d
     (first, second) = [payload for kind, payload in desk._recorder.controls if kind is ControlKind.UNKNOWN]
     assert first == {"what": "row", "request": "ranking", "field": "vol_inrt", "value": "NoneType"}
     assert second["value"] == "'" + "\\ud800" * 32 + "'"
+
+
+async def test_each_day_begins_with_those_who_stay(calendar, at):
+    """A collector that runs for weeks: the journal of each day tells of itself who was watched."""
+    clock = SetBackClock(kst_datetime(at("23:59:00")))
+    desk = desk_of(clock, Figures(clock), calendar)
+    desk.adopt(UNIVERSE)
+    desk.look()
+    told = [payload["action"] for kind, payload in desk._recorder.controls if kind is ControlKind.SLOT]
+    assert told == ["enter"]
+    await clock.advance_to(clock.now() + timedelta(minutes=2))
+    desk.look()
+    desk.look()
+    slots = [payload for kind, payload in desk._recorder.controls if kind is ControlKind.SLOT]
+    assert slots[1:] == [{"symbol": "005930", "action": "stay", "channels": ["H0STCNT0"]}]

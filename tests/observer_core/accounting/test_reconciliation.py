@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from observer_core.accounting.compared import CapturedDay, Evidence, Outcome, Reason, Span, Watch
-from observer_core.accounting.reconciliation import reconcile, share_explained
+from observer_core.accounting.reconciliation import reconcile, reconcile_silent, share_explained
 from observer_core.brokers.kis.daily import DailyFigures
 
 OPENS, FIRST, LAST, ENDS = 9_000, 9_010, 19_900, 20_000
@@ -180,3 +180,42 @@ def test_watches_that_join_without_a_break_cover_what_lies_between():
     assert evidence.covers(OPENS, 12_000)
     assert not evidence.covers(OPENS, 12_001)
     assert evidence.covers(12_001, ENDS)
+
+
+MINUTES = 60 * 10**9
+MORNING, EVENING = 540 * MINUTES, 1_200 * MINUTES
+
+
+@pytest.mark.parametrize(
+    ("evidence", "reason"),
+    [
+        ({"watches": (Watch(0),)}, None),
+        ({"watches": (Watch(MORNING - 1, EVENING + 1),)}, None),
+        ({"watches": (Watch(0),), "quarantined": 3}, Reason.QUARANTINED),
+        ({"watches": (Watch(0),), "departed": True}, Reason.JOURNAL_DEPARTED),
+        ({"watches": (Watch(0),), "unsealed": True}, Reason.UNSEALED),
+        ({"watches": (Watch(0, MORNING + MINUTES, released=True),)}, Reason.AFTER_WATCH),
+        ({"watches": (Watch(0, EVENING - MINUTES),)}, Reason.OUTAGE),
+        ({"watches": ()}, Reason.OUTAGE),
+        (
+            {"watches": (Watch(MORNING + 61 * MINUTES),), "undertaken_ns": MORNING + 60 * MINUTES},
+            Reason.BEFORE_WATCH,
+        ),
+        ({"watches": (), "undertaken_ns": MORNING + 60 * MINUTES}, Reason.OUTAGE),
+        (
+            {"watches": (Watch(MORNING + 120 * MINUTES),), "undertaken_ns": MORNING + 60 * MINUTES},
+            Reason.OUTAGE,
+        ),
+    ],
+)
+def test_a_symbol_without_a_trade_lacks_what_the_broker_states(evidence, reason):
+    found = reconcile_silent("005930", "KRX", 700, Evidence(MORNING, EVENING, **evidence))
+    assert (found.official, found.captured) == (700, 0)
+    assert found.reasons == ({} if reason is None else {reason: 700})
+    assert found.unexplained == (700 if reason is None else 0)
+    assert found.outcome is (Outcome.UNEXPLAINED if reason is None else Outcome.EXPLAINED)
+
+
+def test_a_symbol_that_nobody_traded_agrees_and_one_without_an_answer_says_nothing():
+    assert reconcile_silent("005930", "KRX", 0, ALL_DAY).outcome is Outcome.AGREES
+    assert reconcile_silent("005930", "KRX", None, ALL_DAY).outcome is Outcome.NOT_ANSWERED

@@ -139,3 +139,38 @@ def test_a_restart_begins_no_day():
     day.tell(2_000, "start")
     day.select(2_001)
     assert day.undertaken() == 2_001
+
+
+def test_who_was_selected_after_an_instant_is_known_from_the_slots():
+    """Who left before is not among them, who stays since an earlier day is."""
+    day = Day()
+    day.select(100)
+    day.select(200, "stay", HYNIX)
+    assert day.found.selected(CHANNEL, after_ns=1_000) == [HYNIX, SAMSUNG]
+    day.select(900, "leave", HYNIX)
+    assert day.found.selected(CHANNEL, after_ns=1_000) == [SAMSUNG]
+    day.select(1_100, "leave")
+    assert day.found.selected(CHANNEL, after_ns=1_000) == [SAMSUNG]
+    assert day.found.selected("H0NXCNT0", after_ns=0) == []
+
+
+def test_a_signal_that_finds_no_place_selects_nobody():
+    day = Day()
+    day.tell(100, "slot", action="overflow", symbol=SAMSUNG, cause="volume", strength=2.0)
+    assert day.found.selected(CHANNEL, after_ns=0) == []
+
+
+def test_who_stays_since_an_earlier_day_is_ours_from_its_begin_whatever_a_restart_selects():
+    day = Day()
+    day.select(10, "stay")
+    day.tell(5_000, "start", last_ns=4_000)
+    day.select(5_001)
+    assert day.undertaken() == 0
+    assert day.of() == [Watch(0, 4_000)]
+
+
+def test_a_symbol_that_enters_and_is_never_confirmed_was_not_registered():
+    day = Day()
+    day.select(100)
+    day.tell(110, "subscribe", action="register", channel=CHANNEL, symbol=SAMSUNG)
+    assert day.of() == []

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta, timezone
 import polars as pl
 import pytest
 
+from observer_core.accounting.compared import Outcome
 from observer_core.brokers.kis.catalogue import Venue
 from observer_core.brokers.kis.daily import DailyFigures
 from observer_core.lake.compaction import close_day
@@ -12,6 +13,7 @@ from observer_core.lake.completeness import HoleAccount, build_completeness, ses
 from observer_core.lake.official import Answer, OfficialRow, write_official
 from observer_core.lake.parquet import TableWriter
 from observer_core.lake.readers import scan
+from observer_core.lake.reconciling import pairs_to_compare, reconcile_day
 from observer_core.lake.schemas import SCHEMAS, Table
 from observer_core.market.calendar import MarketCalendar
 
@@ -153,7 +155,7 @@ def told(journal, *records, hour):
 def registered(moment, symbol):
     channel = {"channel": "H0STCNT0", "symbol": symbol}
     return [
-        (moment, "slot", {"symbol": symbol, "action": "enter"}),
+        (moment, "slot", {"symbol": symbol, "action": "enter", "channels": ["H0STCNT0"]}),
         (moment, "subscribe", {**channel, "action": "register"}),
         (moment, "acknowledge", {**channel, "action": "register", "code": "OPSP0000"}),
     ]
@@ -237,3 +239,45 @@ def test_a_hole_at_the_begin_is_counted_once(paths, day):
     [row] = build_completeness(paths, day).rows.to_dicts()
     assert (row["hole_volume"], row["missing_volume"]) == (50, 50)
     assert row["reasons"] == "restart 1, unexplained 1"
+
+
+def test_a_symbol_of_which_nothing_came_has_its_row_once_the_broker_states_its_day(paths, journal, day):
+    """Registered all day and no trade: what looks like a quiet symbol is a loss, or is one indeed."""
+    told(
+        journal,
+        ((7, 30), "start", {}),
+        *registered((7, 30), "005930"),
+        *registered((7, 30), "000660"),
+        ((7, 30), "slot", {"symbol": "035720", "action": "stay", "channels": ["H0STCNT0"]}),
+        ((8, 0), "slot", {"symbol": "035720", "action": "leave", "channels": ["H0STCNT0"]}),
+        hour=7,
+    )
+    assert pairs_to_compare(paths, day) == [("000660", Venue.KRX), ("005930", Venue.KRX)]
+    nothing = build_completeness(paths, day)
+    assert (nothing.path, nothing.measured) == (None, False)
+    stated(paths, day, _005930=50, _000660=0)
+    found = build_completeness(paths, day)
+    assert account(found) == [("005930", "regular", 0, 50, 50, 0, "unexplained 1")]
+    assert found.rows["coverage"].to_list() == [0.0]
+    assert (found.rows["first_hole_at"][0], found.rows["last_hole_at"][0]) == (at(day, 9), at(day, 20))
+    assert found.measured
+    assert [(one.symbol, one.outcome, one.unexplained) for one in reconcile_day(paths, day)] == [
+        ("000660", Outcome.AGREES, 0),
+        ("005930", Outcome.UNEXPLAINED, 50),
+    ]
+
+
+def test_a_symbol_that_was_never_registered_lacks_its_day_in_an_outage(paths, journal, day):
+    """Selected in time and never confirmed; of the one that the broker has no row of, nothing is missing."""
+    told(
+        journal,
+        ((7, 30), "start", {}),
+        *registered((7, 30), "005930")[:2],
+        *registered((7, 30), "000660"),
+        hour=7,
+    )
+    stated(paths, day, _005930=50)
+    write_official(paths, day, [OfficialRow("000660", Venue.KRX, Answer.NO_ROW, at(day, 20, 10))])
+    found = build_completeness(paths, day)
+    assert account(found) == [("005930", "regular", 0, 50, 50, 50, "outage 1")]
+    assert (found.missing_by_reason, found.measured) == ({"outage": 50}, True)

@@ -51,4 +51,7 @@ def test_what_nobody_undertook_to_watch_is_no_fault():
 def test_a_day_without_trades_is_compared_with_nothing_and_is_not_green():
     verdict = official_figures_agree([])
     assert (verdict.passed, verdict.severity, verdict.external) == (False, Severity.WARN, False)
-    assert verdict.reason == "Nothing was compared: no trade of the day is in the lake."
+    assert (
+        verdict.reason
+        == "Nothing was compared: no trade of the day is in the lake, and no symbol was selected."
+    )
