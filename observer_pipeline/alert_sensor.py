@@ -44,6 +44,7 @@ _SECONDS = 10.0
 # A tick is bounded; what is left comes with the next one.
 _MOST_EVENTS = 500
 _PARTITION_TAG = "dagster/partition"
+_RETRIED_TAG = "dagster/will_retry"
 # An error may carry a statement with all its rows.
 _LONGEST_TEXT = 1000
 
@@ -189,12 +190,15 @@ def _of_run(instance: dg.DagsterInstance, run_id: str, at: float, failure: Dagst
     run = instance.get_run_by_id(run_id)
     job = run.job_name if run else "?"
     partition = run.tags.get(_PARTITION_TAG, "") if run else ""
+    retried = run is not None and run.tags.get(_RETRIED_TAG) == "true"
     reason, cause = ("", "") if failure is None else _reason(instance, run_id, failure)
     said = ("The job has succeeded.",) if failure is None else (reason, failure.message)
+    if failure is not None and retried:
+        said = (*said, "Dagster runs it once more.")
     return Finding(
         key=f"run {job} {partition}",
         title=f"run of {job} {partition}".rstrip(),
-        level=None if failure is None else Level.ERROR,
+        level=None if failure is None else Level.WARNING if retried else Level.ERROR,
         text=redact(" · ".join(filter(None, said))),
         cause=cause,
         path=f"/runs/{run_id}",

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from observer_core.errors import BrokerCredentialError, NetworkError
 from observer_pipeline.alerting import Finding, Level, Problem, message_of, news_of, without_forgotten
@@ -152,6 +153,21 @@ def test_a_failed_run_is_told_once_and_is_over_when_the_job_succeeds(world, rece
     assert titles == ["ERROR: run of the_job", "RESOLVED: run of the_job"]
     assert "/runs/" in receiver.messages[0]["attachments"][0]["title_link"]
     assert "<!channel>" not in json.dumps(receiver.messages)
+
+
+def test_a_run_that_dagster_tries_again_is_a_warning_until_that_fails_too(world, receiver):
+    """A lost process: nobody is woken by what mends itself."""
+    world.tick()
+    world.run_fails = True
+    world.run()
+    [lost] = world.deployment.instance.get_runs()
+    world.deployment.instance.add_run_tags(lost.run_id, {WILL_RETRY_TAG: "true"})
+    world.tick()
+    world.run()
+    world.tick()
+    told = [one for message in receiver.messages for one in message["attachments"]]
+    assert [one["title"] for one in told] == ["WARNING: run of the_job", "ERROR: run of the_job"]
+    assert ["once more" in one["text"] for one in told] == [True, False]
 
 
 def test_a_failed_run_tells_step_cause_and_remedy(world, receiver):
