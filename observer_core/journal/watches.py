@@ -54,14 +54,16 @@ class DayWatches:
     _entered: dict[str, _Entered] = field(default_factory=dict)
     _selecting: dict[str, int] = field(default_factory=dict)
     _stayed: set[str] = field(default_factory=set)
-    _left_ns: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    _left_ns: dict[tuple[str, str, str], int | None] = field(default_factory=dict)
 
     def selected(self, channel: str, *, after_ns: int) -> list[str]:
         """Returns the symbols that were selected for a channel of trades after an instant, in order."""
         return sorted(
-            symbol
-            for (own, symbol), left_ns in self._left_ns.items()
-            if own == channel and (left_ns is None or left_ns > after_ns)
+            {
+                symbol
+                for (_, own, symbol), left_ns in self._left_ns.items()
+                if own == channel and (left_ns is None or left_ns > after_ns)
+            }
         )
 
     def undertaken_ns(self, symbol: str, *, opens_ns: int, due_ns: int) -> int:
@@ -129,10 +131,10 @@ class DayWatches:
         action, symbol = told["action"], str(told["symbol"])
         if action == "enter":
             self._entered.setdefault(symbol, _Entered(line.wall_ns, self._selecting.get(line.shard)))
-        elif action == "stay" and symbol not in self._entered:
+        elif action == "stay":
             self._stayed.add(symbol)
         for channel in _TRADE_CHANNELS.intersection(told.get("channels", ())):
-            self._left_ns[channel, symbol] = line.wall_ns if action == "leave" else None
+            self._left_ns[line.shard, channel, symbol] = line.wall_ns if action == "leave" else None
 
     def _known(self, pair: tuple[str, str]) -> bool:
         return pair in self._closed or any(pair in held for held in self._open.values())

@@ -29,8 +29,9 @@ class Day:
     def of(self, symbol=SAMSUNG):
         return self.found.of(CHANNEL, symbol)
 
-    def select(self, at_ns, action="enter", symbol=SAMSUNG):
-        self.tell(at_ns, "slot", action=action, symbol=symbol, channels=[CHANNEL], cause="pinned")
+    def select(self, at_ns, action="enter", symbol=SAMSUNG, *, shard="0"):
+        told = {"action": action, "symbol": symbol, "channels": [CHANNEL], "cause": "pinned"}
+        self.tell(at_ns, "slot", shard=shard, **told)
 
     def undertaken(self, symbol=SAMSUNG):
         """Since when; trading begins at 1,000, and a selection is due at 1,500."""
@@ -152,6 +153,15 @@ def test_who_was_selected_after_an_instant_is_known_from_the_slots():
     day.select(1_100, "leave")
     assert day.found.selected(CHANNEL, after_ns=1_000) == [SAMSUNG]
     assert day.found.selected("H0NXCNT0", after_ns=0) == []
+
+
+def test_a_symbol_that_moves_to_another_shard_is_selected_whichever_is_read_first():
+    day = Day()
+    day.select(900)
+    day.select(10, "stay", shard="1")
+    day.select(800, "leave", shard="1")
+    assert day.found.selected(CHANNEL, after_ns=1_000) == [SAMSUNG]
+    assert day.undertaken() == 0
 
 
 def test_a_signal_that_finds_no_place_selects_nobody():
