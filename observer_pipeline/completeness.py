@@ -13,7 +13,8 @@ from datetime import datetime
 
 import polars as pl
 
-from observer_core.lake.completeness import Completeness, HoleAccount
+from observer_core.lake.completeness import Completeness
+from observer_core.lake.hole_accounts import HoleAccount
 
 _MINUTES_OF_AN_HOUR = 60
 

@@ -2,13 +2,11 @@
 
 import base64
 import io
-from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 from PIL import Image
 
-from observer_core.lake.completeness import reason_of
 from observer_core.lake.readers import scan
 from observer_core.lake.schemas import Table
 from observer_core.settings.paths import Track
@@ -16,32 +14,6 @@ from observer_pipeline.charts import LARGEST_BYTES, completeness_picture
 from observer_pipeline.checks.rules.completeness import nothing_missing
 from observer_pipeline.checks.verdict import Severity
 from observer_pipeline.completeness import SymbolCompleteness
-
-
-def row(began, ended, *, symbol="005930", shard="0", cause=None):
-    """A row of `gaps`; times are minutes after 09:00 in Korea."""
-    moments = [datetime(2026, 9, 15, 0, minute, tzinfo=UTC) for minute in (began, ended)]
-    return {"symbol": symbol, "shard": shard, "cause": cause, "started_at": moments[0],
-            "ended_at": moments[1], "received_at": moments[1]}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("outage", "reason"),
-    [
-        (row(4, 6, symbol="", cause="disconnect"), "disconnect"),
-        (row(6, 9, symbol="005930", cause="disconnect"), "disconnect"),
-        (row(7, 9, symbol="", cause="disconnect"), "unexplained"),
-        (row(4, 6, symbol="000660", cause="disconnect"), "unexplained"),
-        (row(4, 6, symbol="", shard="1", cause="disconnect"), "unexplained"),
-    ],
-    ids=["of the shard", "touches", "later", "of another symbol", "of another shard"],
-)
-def test_a_hole_is_explained_by_an_outage_that_touches_it(outage, reason):
-    assert reason_of(row(5, 6), [outage]) == reason
-
-
-def test_its_own_cause_comes_first():
-    assert reason_of(row(5, 6, cause="restart"), [row(4, 6, symbol="", cause="disconnect")]) == "restart"
 
 
 def test_the_verdict_names_the_worst_first():

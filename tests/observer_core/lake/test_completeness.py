@@ -1,6 +1,6 @@
 """What is there of a day, by session: received, filled in, explained, missing."""
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import polars as pl
 import pytest
@@ -9,13 +9,12 @@ from observer_core.accounting.compared import Outcome
 from observer_core.brokers.kis.catalogue import Venue
 from observer_core.brokers.kis.daily import DailyFigures
 from observer_core.lake.compaction import close_day
-from observer_core.lake.completeness import HoleAccount, build_completeness, session_at
+from observer_core.lake.completeness import build_completeness
 from observer_core.lake.official import Answer, OfficialRow, write_official
 from observer_core.lake.parquet import TableWriter
 from observer_core.lake.readers import scan
 from observer_core.lake.reconciling import pairs_to_compare, reconcile_day
 from observer_core.lake.schemas import SCHEMAS, Table
-from observer_core.market.calendar import MarketCalendar
 
 KST = timezone(timedelta(hours=9))
 
@@ -113,33 +112,6 @@ def test_the_account_of_a_closed_day_moves_to_its_files(paths, journal):
     assert found.path == paths.lake_day(Table.COMPLETENESS, journal.day)
     assert found.rows["trades"].sum() == 1
     assert not paths.lake_open_day(Table.COMPLETENESS, journal.day).exists()
-
-
-@pytest.mark.parametrize(
-    ("venue", "hour", "minute", "session"),
-    [
-        ("KRX", 8, 40, "pre_market"),
-        ("KRX", 9, 0, "regular"),
-        ("KRX", 15, 25, "regular"),
-        ("KRX", 15, 45, "closing_price"),
-        ("KRX", 16, 0, "after_market"),
-        ("NXT", 8, 30, "pre_market"),
-        ("NXT", 15, 29, "regular"),
-        ("NXT", 15, 45, "after_market"),
-        ("UNIFIED", 19, 59, "after_market"),
-    ],
-)
-def test_an_instant_has_the_session_of_its_venue(venue, hour, minute, session):
-    """The after-market of the KRX since 2026-09-14 (broker reference, section 8)."""
-    day = date(2026, 9, 15)
-    assert session_at(at(day, hour, minute), venue, MarketCalendar().session(day)) == session
-
-
-def test_what_was_filled_twice_over_is_not_less_than_nothing():
-    """The lists of the broker may hold more than the hole."""
-    moment = datetime(2026, 9, 15, 10, tzinfo=KST)
-    account = HoleAccount("005930", "KRX", "regular", moment, moment, 10, 15, 2, "restart")
-    assert (account.missing, account.explained) == (0, 0)
 
 
 def told(journal, *records, hour):
