@@ -17,7 +17,7 @@ import psutil
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0
-# What a caller may ignore (a script with `trap '' TERM`, a job in the background), and each child inherit.
+# What a caller may ignore (a script with `trap '' TERM`, a job in the background) or block, and hand on.
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 # Loaded before any fork: the child must not import between fork and exec.
@@ -35,6 +35,7 @@ def bond(to_signal: signal.Signals) -> Callable[[], None]:
     def set_bond() -> None:
         for ending in _ENDINGS:
             signal.signal(ending, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
         if _libc.prctl(_PR_SET_PDEATHSIG, int(to_signal), 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
         # The parent may have ended between fork and here; then nobody will ever send the signal.

@@ -176,6 +176,16 @@ class Evidence:
                 at_ns = max(at_ns, watch.to_ns)
         return at_ns >= to_ns
 
+    @property
+    def covered(self) -> float:
+        """What share of the venue's day the symbol was registered, 0 to 1."""
+        at_ns, covered_ns = self.opens_ns, 0
+        for watch in self.watches:
+            to_ns = self.ends_ns if watch.to_ns is None else min(watch.to_ns, self.ends_ns)
+            covered_ns += max(0, to_ns - max(at_ns, watch.from_ns))
+            at_ns = max(at_ns, to_ns)
+        return covered_ns / (self.ends_ns - self.opens_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

@@ -15,6 +15,8 @@ from observer_core.brokers.kis.daily import DailyFigures
 
 # Trades have whole seconds, and come late where the broker or a machine is busy.
 _LATE_NS = 600_000_000_000
+# Of a day without a trade: who was registered for most of it was not served, whatever happened in the rest.
+_MOST = 0.5
 
 
 def share_explained(days: Iterable[Reconciled]) -> float:
@@ -67,16 +69,34 @@ def reconcile_silent(symbol: str, venue: str, official: int | None, evidence: Ev
     """
     if not official:
         return Reconciled(symbol, venue, official, 0)
-    reason = reason_for_all(evidence)
+    shares = silent_shares(official, evidence)
     return Reconciled(
         symbol=symbol,
         venue=venue,
         official=official,
         captured=0,
-        reasons={} if reason is None else {reason: official},
-        unexplained=official if reason is None else 0,
-        differences=[Difference("volume", official, 0, reason)],
+        reasons={reason: count for reason, count in sorted(shares.items(), key=str) if reason is not None},
+        unexplained=shares.get(None, 0),
+        differences=[Difference("volume", official, 0, None if None in shares else next(iter(shares)))],
     )
+
+
+def silent_shares(official: int, evidence: Evidence) -> dict[Reason | None, int]:
+    """Returns reason -> shares of a day of which no trade is there; None: nothing recorded explains them.
+
+    Args:
+        official: Shares that the broker states.
+        evidence: What was recorded about the day.
+    """
+    found: dict[Reason | None, int] = {}
+    left = official
+    for reason, spans in ((Reason.HOLE, evidence.holes), (Reason.UNWATCHED, evidence.unwatched)):
+        if shares := min(left, sum(span.shares for span in spans)):
+            found[reason] = shares
+            left -= shares
+    if left:
+        found[_reason_for_all(evidence)] = left
+    return found
 
 
 def _missing(
@@ -128,11 +148,10 @@ def reason_at_end(ours: CapturedDay, evidence: Evidence) -> Reason | None:
     return Reason.AFTER_WATCH if released else Reason.OUTAGE
 
 
-def reason_for_all(evidence: Evidence) -> Reason | None:
-    """Returns why all shares of a day are missing; None where nothing recorded explains it."""
+def _reason_for_all(evidence: Evidence) -> Reason | None:
     if evidence.unsealed:
         return Reason.UNSEALED
-    if evidence.covers(evidence.opens_ns, evidence.ends_ns):
+    if evidence.covered >= _MOST:
         return _set_aside(evidence)
     if any(watch.released for watch in evidence.watches):
         return Reason.AFTER_WATCH

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from observer_core.accounting.compared import Watch
 from observer_core.brokers.kis.catalogue import CHANNELS, Kind
 from observer_core.journal.content import open_content
 from observer_core.journal.envelope import CONTROL_CHANNEL, ControlKind, JournalLine, parse_line
 from observer_core.journal.segment import SealedSegment
+from observer_core.logs import logger
 
 _CONTROL = f'"channel":"{CONTROL_CHANNEL}"'.encode()
 _ALREADY_REGISTERED = "OPSP0002"
@@ -26,17 +27,28 @@ _ENDS = (ControlKind.DISCONNECT, ControlKind.STOP)
 _TRADE_CHANNELS = frozenset(name for name, channel in CHANNELS.items() if channel.kind is Kind.TRADE)
 
 
+_log = logger(__name__)
+
+
 @dataclass(frozen=True, slots=True)
-class _Entered:
-    """A symbol's first entry into the selection of a day.
+class _Stretch:
+    """A time for which a shard had a symbol in its selection.
 
     Attributes:
-        at_ns: When.
-        started_ns: When its shard began its day, where it is of the first selection after that.
+        from_ns: When it entered; 0 where on an earlier day.
+        to_ns: When it left; None where it did not.
+        started_ns: When its shard began its day, where it entered with the first selection after that.
+        channels: Its channels of trades.
     """
 
-    at_ns: int
+    from_ns: int
+    to_ns: int | None
     started_ns: int | None
+    channels: frozenset[str]
+
+    def touches(self, from_ns: int, to_ns: int) -> bool:
+        """Returns whether the symbol was selected at any time of an interval."""
+        return self.from_ns < to_ns and (self.to_ns is None or self.to_ns > from_ns)
 
 
 @dataclass(slots=True)
@@ -51,19 +63,17 @@ class DayWatches:
     _closed: dict[tuple[str, str], list[Watch]] = field(default_factory=dict)
     _open: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
     _ended_ns: dict[str, int] = field(default_factory=dict)
-    _entered: dict[str, _Entered] = field(default_factory=dict)
     _selecting: dict[str, int] = field(default_factory=dict)
-    _stayed: set[str] = field(default_factory=set)
-    _left_ns: dict[tuple[str, str, str], int | None] = field(default_factory=dict)
+    _stretches: dict[str, dict[str, list[_Stretch]]] = field(default_factory=dict)
 
-    def selected(self, channel: str, *, after_ns: int) -> list[str]:
-        """Returns the symbols that were selected for a channel of trades after an instant, in order."""
+    def selected(self, channel: str, *, opens_ns: int, ends_ns: int) -> list[str]:
+        """Returns the symbols that were selected for a channel of trades at any time of an interval."""
         return sorted(
-            {
-                symbol
-                for (_, own, symbol), left_ns in self._left_ns.items()
-                if own == channel and (left_ns is None or left_ns > after_ns)
-            }
+            symbol
+            for symbol in self._stretches
+            if any(
+                channel in one.channels and one.touches(opens_ns, ends_ns) for one in self._selections(symbol)
+            )
         )
 
     def undertaken_ns(self, symbol: str, *, opens_ns: int, due_ns: int) -> int:
@@ -74,22 +84,24 @@ class DayWatches:
             opens_ns: When trading begins: a shard that starts later should have been there.
             due_ns: When a day's selection is due at the latest.
         """
-        entered = self._entered.get(symbol)
-        if entered is None or symbol in self._stayed:
+        entered = next((s for s in self._selections(symbol) if s.to_ns is None or s.to_ns > opens_ns), None)
+        if entered is None:
             return 0
         first = entered.started_ns is not None
         late = first and (entered.started_ns or 0) > opens_ns
-        return 0 if late or (first and entered.at_ns > due_ns) else entered.at_ns
+        return 0 if late or (first and entered.from_ns > due_ns) else entered.from_ns
 
     def of(self, channel: str, symbol: str) -> list[Watch]:
         """Returns the watches of a symbol on a channel, in order, over all shards."""
         pair = (channel, symbol)
         found = list(self._closed.get(pair, ()))
         found += [Watch(held[pair]) for held in self._open.values() if pair in held]
-        if not found and (symbol not in self._entered or symbol in self._stayed):
+        selections = self._stretches.get(symbol, {})
+        since_before = [shard for shard, stretches in selections.items() if not stretches[0].from_ns]
+        if not found and (since_before or not selections):
             # Nothing was said about it all day: it was registered before, while its connection lasted.
-            ended = max(self._ended_ns.values(), default=None)
-            found = [Watch(0, ended)]
+            ended = [at_ns for shard, at_ns in self._ended_ns.items() if shard in (since_before or [shard])]
+            found = [Watch(0, max(ended, default=None))]
         return sorted(found, key=lambda watch: (watch.from_ns, watch.to_ns or 0))
 
     def take(self, line: JournalLine, *, last_ns: int) -> None:
@@ -118,6 +130,7 @@ class DayWatches:
             if told["action"] == "release":
                 self._end(line.shard, pair, line.wall_ns, released=True)
             else:
+                self._close_since_before(line.shard, pair)
                 held.setdefault(pair, line.wall_ns)
         elif line.key == ControlKind.REFUSE:
             told = json.loads(line.payload)
@@ -126,15 +139,32 @@ class DayWatches:
                 # What is registered already was so before this day's first word about it.
                 held.setdefault(pair, line.wall_ns if self._known(pair) else 0)
 
+    def _selections(self, symbol: str) -> list[_Stretch]:
+        """Returns when a symbol was selected, over all shards, in order."""
+        found = [one for stretches in self._stretches.get(symbol, {}).values() for one in stretches]
+        return sorted(found, key=lambda one: (one.from_ns, one.to_ns or 0))
+
+    def _close_since_before(self, shard: str, pair: tuple[str, str]) -> None:
+        """Enters the watch since an earlier day of a symbol whose connection has ended meanwhile."""
+        stretches = self._stretches.get(pair[1], {}).get(shard)
+        if stretches and not stretches[0].from_ns and shard in self._ended_ns and not self._known(pair):
+            self._closed.setdefault(pair, []).append(Watch(0, self._ended_ns[shard]))
+
     def _select(self, line: JournalLine) -> None:
         told = json.loads(line.payload)
         action, symbol = told["action"], str(told["symbol"])
-        if action == "enter":
-            self._entered.setdefault(symbol, _Entered(line.wall_ns, self._selecting.get(line.shard)))
-        elif action == "stay":
-            self._stayed.add(symbol)
-        for channel in _TRADE_CHANNELS.intersection(told.get("channels", ())):
-            self._left_ns[line.shard, channel, symbol] = line.wall_ns if action == "leave" else None
+        if action not in ("enter", "stay", "leave"):
+            return
+        stretches = self._stretches.setdefault(symbol, {}).setdefault(line.shard, [])
+        channels = _TRADE_CHANNELS.intersection(told.get("channels", ()))
+        if action != "leave":
+            if not stretches or stretches[-1].to_ns is not None:
+                from_ns = line.wall_ns if action == "enter" else 0
+                stretches.append(_Stretch(from_ns, None, self._selecting.get(line.shard), channels))
+            return
+        # Who leaves first of all was selected on an earlier day.
+        last = stretches.pop() if stretches else _Stretch(0, None, None, channels)
+        stretches.append(last if last.to_ns is not None else replace(last, to_ns=line.wall_ns))
 
     def _known(self, pair: tuple[str, str]) -> bool:
         return pair in self._closed or any(pair in held for held in self._open.values())
@@ -164,7 +194,15 @@ def watches_of(segments: Iterable[SealedSegment]) -> DayWatches:
     for sealed in segments:
         manifest = sealed.manifest
         for line in _control_lines(sealed):
-            found.take(line, last_ns=last.get(line.shard, 0))
+            try:
+                found.take(line, last_ns=last.get(line.shard, 0))
+            except (KeyError, TypeError, ValueError, RecursionError):
+                # Its checksum fits, so it is no damage: another version wrote other fields.
+                _log.warning(
+                    "A control line of another form counts for nothing.",
+                    kind=line.key,
+                    segment=manifest.segment,
+                )
         last[manifest.shard] = manifest.last_wall_ns
     return found
 

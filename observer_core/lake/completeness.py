@@ -81,7 +81,7 @@ def build_completeness(
         target = (paths.lake_day if closed else paths.lake_so_far)(Table.COMPLETENESS, day)
         if rows.is_empty():
             disk.remove(target)
-            return Completeness(rows, holes, None, apart)
+            return Completeness(rows, holes, None, apart, ends.measured)
         schema = SCHEMAS[Table.COMPLETENESS]
         with work_folder(paths.lake_work(day)) as work:
             source = work / "completeness.parquet"

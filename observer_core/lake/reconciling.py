@@ -111,7 +111,11 @@ def recorded_day(paths: Paths, day: date, session: Session) -> RecordedDay:
     watches, departed = watches_of(here), len(here) < len(manifests_of(paths, Track.SCALP, day))
     evidence_of = _evidence_of(paths, day, session, watches, departed=departed)
     captured = captured_days(paths, day)
-    silent = _selected(watches, session) - {(ours.symbol, Venue(ours.venue)) for ours in captured}
+    expected = _selected(watches, session)
+    if departed:
+        # Who was selected may stand in what has left; who was asked for then was.
+        expected |= {(row.symbol, row.venue) for row in read_official(paths, day)}
+    silent = expected - {(ours.symbol, Venue(ours.venue)) for ours in captured}
     return RecordedDay(
         [(ours, evidence_of(ours.symbol, Venue(ours.venue))) for ours in captured],
         [(symbol, venue, evidence_of(symbol, venue)) for symbol, venue in sorted(silent)],
@@ -149,7 +153,8 @@ def _selected(watches: DayWatches, session: Session) -> set[Pair]:
     return {
         (symbol, venue)
         for venue, channel in _TRADES.items()
-        for symbol in watches.selected(channel, after_ns=_span(session, venue)[0])
+        for opens_ns, ends_ns in [_span(session, venue)]
+        for symbol in watches.selected(channel, opens_ns=opens_ns, ends_ns=ends_ns)
     }
 
 

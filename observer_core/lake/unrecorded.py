@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from observer_core.accounting.compared import CapturedDay, Evidence, Reason, Span
-from observer_core.accounting.reconciliation import reason_at_begin, reason_at_end, reason_for_all
+from observer_core.accounting.reconciliation import reason_at_begin, reason_at_end, silent_shares
+from observer_core.brokers.kis.catalogue import Venue
 from observer_core.clock.base import kst_datetime
 from observer_core.lake.official import read_official
 from observer_core.lake.reconciling import recorded_day
@@ -88,15 +89,21 @@ def day_ends(paths: Paths, day: date, session: Session) -> DayEnds:
         found += _ends(ours, official, evidence)
     for symbol, venue, evidence in recorded.silent:
         stated.append(shares := traded.get((symbol, venue)))
-        if shares:
-            opens, ends = kst_datetime(evidence.opens_ns), kst_datetime(evidence.ends_ns)
-            found.append(Unrecorded(symbol, venue.value, opens, ends, shares, reason_for_all(evidence)))
+        found += _all_day(symbol, venue, shares or 0, evidence)
     lost = tuple(one for one in found if one.reason not in _APART)
     for one in found:
         if one.reason is not None and one.reason in _APART:
             apart[one.reason] += one.volume
     measured = bool(stated) and None not in stated
     return DayEnds(lost, {why: count for why, count in sorted(apart.items()) if count}, measured)
+
+
+def _all_day(symbol: str, venue: Venue, official: int, evidence: Evidence) -> Iterator[Unrecorded]:
+    opens, ends = kst_datetime(evidence.opens_ns), kst_datetime(evidence.ends_ns)
+    for reason, shares in silent_shares(official, evidence).items():
+        # What is in a recorded hole has its account already.
+        if reason is not Reason.HOLE:
+            yield Unrecorded(symbol, venue.value, opens, ends, shares, reason)
 
 
 def _ends(ours: CapturedDay, official: int | None, evidence: Evidence) -> Iterator[Unrecorded]:

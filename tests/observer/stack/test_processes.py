@@ -67,11 +67,13 @@ async def test_ready_is_what_the_probe_says(tmp_path: Path) -> None:
 async def test_a_child_can_be_stopped_whatever_the_caller_ignores(tmp_path: Path) -> None:
     """A script that ignores SIGTERM and starts the stack hands that on to all that it starts."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     try:
         child = Child(program(tmp_path, "import time; time.sleep(60)"))
         child.start()
         assert await child.stop() == ""
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         signal.signal(signal.SIGTERM, before)
 
 

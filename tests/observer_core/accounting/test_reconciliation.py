@@ -195,15 +195,18 @@ MORNING, EVENING = 540 * MINUTES, 1_200 * MINUTES
         ({"watches": (Watch(0),), "departed": True}, Reason.JOURNAL_DEPARTED),
         ({"watches": (Watch(0),), "unsealed": True}, Reason.UNSEALED),
         ({"watches": (Watch(0, MORNING + MINUTES, released=True),)}, Reason.AFTER_WATCH),
-        ({"watches": (Watch(0, EVENING - MINUTES),)}, Reason.OUTAGE),
+        ({"watches": (Watch(0, EVENING - 60 * MINUTES, released=True),)}, None),
+        ({"watches": (Watch(0, MORNING + 300 * MINUTES), Watch(MORNING + 301 * MINUTES))}, None),
+        ({"watches": (Watch(0, MORNING + 300 * MINUTES),)}, Reason.OUTAGE),
         ({"watches": ()}, Reason.OUTAGE),
+        ({"watches": (Watch(MORNING + 1),), "undertaken_ns": MORNING + 1}, None),
         (
-            {"watches": (Watch(MORNING + 61 * MINUTES),), "undertaken_ns": MORNING + 60 * MINUTES},
+            {"watches": (Watch(MORNING + 401 * MINUTES),), "undertaken_ns": MORNING + 400 * MINUTES},
             Reason.BEFORE_WATCH,
         ),
-        ({"watches": (), "undertaken_ns": MORNING + 60 * MINUTES}, Reason.OUTAGE),
+        ({"watches": (), "undertaken_ns": MORNING + 400 * MINUTES}, Reason.OUTAGE),
         (
-            {"watches": (Watch(MORNING + 120 * MINUTES),), "undertaken_ns": MORNING + 60 * MINUTES},
+            {"watches": (Watch(MORNING + 500 * MINUTES),), "undertaken_ns": MORNING + 400 * MINUTES},
             Reason.OUTAGE,
         ),
     ],
@@ -214,6 +217,17 @@ def test_a_symbol_without_a_trade_lacks_what_the_broker_states(evidence, reason)
     assert found.reasons == ({} if reason is None else {reason: 700})
     assert found.unexplained == (700 if reason is None else 0)
     assert found.outcome is (Outcome.UNEXPLAINED if reason is None else Outcome.EXPLAINED)
+
+
+def test_what_was_recorded_of_a_symbol_without_a_trade_explains_its_own_shares_only():
+    """All of its trades were set aside, say: the hole is known, and what was traded without a slot."""
+    evidence = Evidence(
+        MORNING, EVENING, (Watch(0),), holes=(Span(0, 100),), unwatched=(Span(100, 400), Span(500, 600))
+    )
+    found = reconcile_silent("005930", "KRX", 700, evidence)
+    assert found.reasons == {Reason.HOLE: 100, Reason.UNWATCHED: 400}
+    assert found.unexplained == 200
+    assert reconcile_silent("005930", "KRX", 450, evidence).outcome is Outcome.EXPLAINED
 
 
 def test_a_symbol_that_nobody_traded_agrees_and_one_without_an_answer_says_nothing():

@@ -147,12 +147,12 @@ def test_who_was_selected_after_an_instant_is_known_from_the_slots():
     day = Day()
     day.select(100)
     day.select(200, "stay", HYNIX)
-    assert day.found.selected(CHANNEL, after_ns=1_000) == [HYNIX, SAMSUNG]
+    assert day.found.selected(CHANNEL, opens_ns=1_000, ends_ns=2_000) == [HYNIX, SAMSUNG]
     day.select(900, "leave", HYNIX)
-    assert day.found.selected(CHANNEL, after_ns=1_000) == [SAMSUNG]
+    assert day.found.selected(CHANNEL, opens_ns=1_000, ends_ns=2_000) == [SAMSUNG]
     day.select(1_100, "leave")
-    assert day.found.selected(CHANNEL, after_ns=1_000) == [SAMSUNG]
-    assert day.found.selected("H0NXCNT0", after_ns=0) == []
+    assert day.found.selected(CHANNEL, opens_ns=1_000, ends_ns=2_000) == [SAMSUNG]
+    assert day.found.selected("H0NXCNT0", opens_ns=0, ends_ns=2_000) == []
 
 
 def test_a_symbol_that_moves_to_another_shard_is_selected_whichever_is_read_first():
@@ -160,14 +160,14 @@ def test_a_symbol_that_moves_to_another_shard_is_selected_whichever_is_read_firs
     day.select(900)
     day.select(10, "stay", shard="1")
     day.select(800, "leave", shard="1")
-    assert day.found.selected(CHANNEL, after_ns=1_000) == [SAMSUNG]
-    assert day.undertaken() == 0
+    assert day.found.selected(CHANNEL, opens_ns=1_000, ends_ns=2_000) == [SAMSUNG]
+    assert day.undertaken() == 900
 
 
 def test_a_signal_that_finds_no_place_selects_nobody():
     day = Day()
     day.tell(100, "slot", action="overflow", symbol=SAMSUNG, cause="volume", strength=2.0)
-    assert day.found.selected(CHANNEL, after_ns=0) == []
+    assert day.found.selected(CHANNEL, opens_ns=0, ends_ns=2_000) == []
 
 
 def test_who_stays_since_an_earlier_day_is_ours_from_its_begin_whatever_a_restart_selects():
@@ -184,3 +184,35 @@ def test_a_symbol_that_enters_and_is_never_confirmed_was_not_registered():
     day.select(100)
     day.tell(110, "subscribe", action="register", channel=CHANNEL, symbol=SAMSUNG)
     assert day.of() == []
+
+
+def test_who_enters_after_the_close_was_not_selected_on_the_day():
+    day = Day()
+    day.select(2_500)
+    assert day.found.selected(CHANNEL, opens_ns=1_000, ends_ns=2_000) == []
+
+
+@pytest.mark.parametrize("first", ["stay", "enter"])
+def test_who_left_before_the_opening_is_ours_from_when_it_comes_back(first):
+    """Yesterday's symbols leave with the new universe, and a signal brings one of them back."""
+    day = Day()
+    day.select(10, first)
+    day.select(700, "leave")
+    day.select(1_800)
+    assert day.undertaken() == 1_800
+
+
+def test_the_morning_of_a_symbol_that_stays_is_known_after_its_connection_was_lost():
+    day = Day()
+    day.select(10, "stay")
+    day.tell(300, "disconnect", cause="lost")
+    day.acknowledge(400, "register")
+    day.tell(500, "disconnect", cause="lost")
+    assert day.of() == [Watch(0, 300), Watch(400, 500)]
+
+
+def test_another_shards_end_ends_no_watch_of_a_symbol_that_stays():
+    day = Day()
+    day.select(10, "stay")
+    day.tell(300, "stop", shard="1")
+    assert day.of() == [Watch(0)]

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta, timezone
 import polars as pl
 import pytest
 
-from observer_core.accounting.compared import Outcome
+from observer_core.accounting.compared import Outcome, Reason
 from observer_core.brokers.kis.catalogue import Venue
 from observer_core.brokers.kis.daily import DailyFigures
+from observer_core.journal.departed import keep_manifests, manifests_of
 from observer_core.lake.compaction import close_day
 from observer_core.lake.completeness import build_completeness
 from observer_core.lake.official import Answer, OfficialRow, write_official
@@ -15,6 +16,7 @@ from observer_core.lake.parquet import TableWriter
 from observer_core.lake.readers import scan
 from observer_core.lake.reconciling import pairs_to_compare, reconcile_day
 from observer_core.lake.schemas import SCHEMAS, Table
+from observer_core.settings.paths import Track
 
 KST = timezone(timedelta(hours=9))
 
@@ -253,3 +255,43 @@ def test_a_symbol_that_was_never_registered_lacks_its_day_in_an_outage(paths, jo
     found = build_completeness(paths, day)
     assert account(found) == [("005930", "regular", 0, 50, 50, 50, "outage 1")]
     assert (found.missing_by_reason, found.measured) == ({"outage": 50}, True)
+
+
+@pytest.mark.parametrize(
+    "payload", ["{}", "[]", '{"action":"enter","symbol":"000660","channels":5}', '{"action":"swap"}', "no"]
+)
+def test_a_slot_of_another_form_counts_for_nothing_and_stops_no_day(paths, journal, day, payload):
+    """Another version wrote it: its checksum fits."""
+    odd = journal.line("_control", "slot", payload)
+    stays = journal.control("slot", symbol="005930", action="stay", channels=["H0STCNT0"])
+    journal.segment([odd, stays], hour=9)
+    assert pairs_to_compare(paths, day) == [("005930", Venue.KRX)]
+
+
+def test_a_loss_is_still_told_when_the_segments_have_left(paths, journal, day):
+    """Who was selected stood in them; that the broker was asked stands in the lake."""
+    told(journal, ((7, 30), "start", {}), *registered((7, 30), "005930"), hour=7)
+    stated(paths, day, _005930=50)
+    assert build_completeness(paths, day).missing_by_reason == {"unexplained": 50}
+    keep_manifests(paths, Track.SCALP, day, manifests_of(paths, Track.SCALP, day))
+    for path in paths.journal(Track.SCALP, day).iterdir():
+        path.unlink()
+    [compared] = reconcile_day(paths, day)
+    assert compared.reasons == {Reason.JOURNAL_DEPARTED: 50}
+    assert build_completeness(paths, day).apart == {"journal_departed": 50}
+
+
+def test_shares_of_a_recorded_hole_are_counted_once_where_no_trade_is_there(paths, journal, day):
+    told(journal, ((7, 30), "start", {}), *registered((7, 30), "005930"), hour=7)
+    write(paths, Table.GAPS, day, [hole(at(day, 9), at(day, 10), 0, 20, cause="restart")])
+    stated(paths, day, _005930=50)
+    found = build_completeness(paths, day)
+    assert found.missing_by_reason == {"restart": 20, "unexplained": 30}
+    assert found.rows["hole_volume"].sum() == 50
+
+
+def test_a_day_that_the_broker_says_nobody_traded_is_measured(paths, journal, day):
+    told(journal, ((7, 30), "start", {}), *registered((7, 30), "005930"), hour=7)
+    stated(paths, day, _005930=0)
+    found = build_completeness(paths, day)
+    assert (found.path, found.measured) == (None, True)
