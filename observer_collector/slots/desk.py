@@ -190,7 +190,7 @@ class SlotDesk:
 
     def _begin_day(self, day: date) -> None:
         """Writes into a day's journal who is watched since an earlier one."""
-        stays = self.planner.holds if self._day not in (None, day) else ()
+        stays = self._planner.holds if self._day not in (None, day) else ()
         self._day = day
         for symbol in stays:
             channels = list(self._planner.channels_of(symbol))

@@ -2,10 +2,10 @@
 
 Invariant: a registration counts from the broker's confirmation to our release or the end of its connection,
 whatever was planned. One that lasts over midnight is known by how its day goes on: a symbol whose first
-record of the day is no confirmation was registered before. A process that ended without a word was there
-up to the last line of its segment. A symbol is ours to watch from when it enters the selection; what a shard
-selects as it starts the day too late was ours from the day's begin. One that enters and is never confirmed
-was not registered.
+record of the day is no confirmation was registered before, as was one that stays in the selection as the day
+begins. A process that ended without a word was there up to the last line of its segment. A symbol is ours to
+watch from when it enters the selection; what a shard selects as it starts the day too late was ours from the
+day's begin. One that enters and is never confirmed was not registered.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ _CONTROL = f'"channel":"{CONTROL_CHANNEL}"'.encode()
 _ALREADY_REGISTERED = "OPSP0002"
 _ENDS = (ControlKind.DISCONNECT, ControlKind.STOP)
 _TRADE_CHANNELS = frozenset(name for name, channel in CHANNELS.items() if channel.kind is Kind.TRADE)
-
 
 _log = logger(__name__)
 

@@ -9,7 +9,8 @@ from observer_core.lake.columns import Column, ColumnType, TableSchema
 
 DAILY_OFFICIAL = TableSchema(
     "daily_official",
-    "The broker's own figures of a day for one symbol on one venue that was recorded; prices not adjusted.",
+    "The broker's own figures of a day for one symbol on one venue, recorded or selected; prices not "
+    "adjusted.",
     (
         Column("trading_day", ColumnType.DATE, "Trading day of the exchange, Korean time.", required=True),
         Column("symbol", ColumnType.TEXT, "Short code.", source="asked", required=True),
